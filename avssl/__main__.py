@@ -1,0 +1,7 @@
+"""`python -m avssl` is the command `avssl`."""
+
+import sys
+
+from avssl.cli import main
+
+sys.exit(main())

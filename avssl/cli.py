@@ -1,0 +1,68 @@
+"""The command line: a thin skin. Each command is a function in the part that it belongs to.
+
+Exit codes: 0 done, 1 the work failed, 2 the command line or its input is wrong (one clear line).
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from avssl.errors import AvsslError
+
+COMMANDS = {
+    "prepare": ("avssl.prepare.command:prepare", "folder of videos → prepared data set"),
+    "check": ("avssl.prepare.command:check", "health of a folder or of a prepared data set"),
+    "train": ("avssl.run.command:train", "train a task on a prepared data set"),
+    "resume": ("avssl.run.command:resume", "go on with a run that was stopped"),
+    "report": ("avssl.run.report_command:report", "one HTML file about one or more runs"),
+    "tasks": ("avssl.run.command:tasks", "list the tasks"),
+    "doctor": ("avssl.run.doctor:doctor", "what works on this machine and what would fix the rest"),
+}
+"""name → (module:function, one line of help); the function takes the arguments after the name."""
+
+
+def usage() -> str:
+    """Gives the text of `avssl --help`."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  avssl {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: avssl COMMAND …", "", *lines, "", "`avssl COMMAND --help` explains a command."]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        from avssl import __version__
+
+        print(f"avssl {__version__}")
+        return 0
+    if words[0] not in COMMANDS:
+        import difflib
+
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        hint = f"did you mean `avssl {near[0]}`?" if near else f"one of: {', '.join(COMMANDS)}"
+        print(f"avssl: no command {words[0]!r}; {hint}", file=sys.stderr)
+        return 2
+    module_name, function_name = COMMANDS[words[0]][0].split(":")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+        return int(function(words[1:]) or 0)
+    except AvsslError as error:
+        print(f"avssl {words[0]}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"avssl {words[0]}: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `avssl tasks | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Frames and sound at exact times from ordinary video files."""

@@ -1,0 +1,1 @@
+"""Tasks and evaluators for what an encoder is used for (arrives with the keypoint work)."""

@@ -1,0 +1,1 @@
+"""Official label formats, parsed into plain records (arrives with the keypoint work)."""

@@ -1,0 +1,1 @@
+"""Vision and sound encoders by name."""

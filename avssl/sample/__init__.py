@@ -1,0 +1,1 @@
+"""Order and time arithmetic: plans from the catalogue alone, never pixels."""

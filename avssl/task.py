@@ -1,0 +1,137 @@
+"""The contract of a task, and the one module that is trained.
+
+A task is a frozen, keyword-only dataclass: its fields are its knobs (a string under each, units in
+the name), its methods are its science. It holds no tensors, so it pickles to loader workers, prints
+as the run's configuration and compares with `==`.
+
+Adding a task is one file in `pretext/` and one line in the registry: flags, help, contract tests,
+audit and the table in the docs follow from the object.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avssl.catalog import Catalog
+from avssl.records import Clip, Example, Plan, Shortcut, Step
+
+Batch = Mapping[str, Tensor]
+"""name → tensor [batch, ...]: the stacked arrays of examples, on the device, uint8 where uint8."""
+Outputs = Mapping[str, Tensor]
+
+
+@runtime_checkable
+class Task(Protocol):
+    """What every task provides."""
+
+    name: ClassVar[str]
+    """Name on the command line, such as "shuffle-and-learn"."""
+    summary: ClassVar[str]
+    """One line for `avssl tasks`."""
+    streams: ClassVar[tuple[str, ...]]
+    """Encoders that are trained: ("vision",) or ("vision", "sound")."""
+    shortcuts: ClassVar[tuple[Shortcut, ...]]
+    """The known ways to cheat, with guards and probes."""
+
+    def items(self, catalog: Catalog) -> NDArray[np.int64]:
+        """Gives the rows to sample from; a row stands in it once for every share of its length.
+
+        Raises:
+            InputError: no row can be used; says what the task needs.
+        """
+        ...
+
+    def sample(self, catalog: Catalog, index: int, rng: np.random.Generator) -> Plan:
+        """Plans one sample of row `index`: times, never pixels. Pure in its arguments."""
+        ...
+
+    def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
+        """Makes what the network may see of the decoded `clips` (one per span of the plan)."""
+        ...
+
+    def head(self, widths: Mapping[str, int]) -> nn.Module:
+        """Builds what is thrown away after training; `widths`: stream → length of its vector."""
+        ...
+
+    def predict(self, encoders: Mapping[str, nn.Module], head: nn.Module, batch: Batch) -> Outputs:
+        """Runs the networks on the device."""
+        ...
+
+    def loss(self, out: Outputs, batch: Batch) -> Tensor:
+        """Gives the loss, tensor []."""
+        ...
+
+    def metrics(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Gives numbers per sample, tensors [batch] (never averaged here)."""
+        ...
+
+    def scores(self, columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
+        """Gives the figures of an evaluation from the metrics of all its samples.
+
+        `columns` maps each name that `metrics` gives to float64 [num_samples]; balanced accuracy or
+        AUC, which are no means over samples, are made here.
+        """
+        ...
+
+    def trivial(self, catalog: Catalog) -> dict[str, float]:
+        """Gives {score: value} of the best blind guess, for the names that `scores` gives."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A named, complete setting of a task: its knobs, and the run's settings that differ."""
+
+    task: Any
+    """The task object."""
+    settings: Mapping[str, Any]
+    """Dotted field of `avssl.config.TrainConfig` → value, such as {"optim.lr": 1e-3}."""
+    about: str
+    """What it is, its source, how long it takes on what, and the number to expect."""
+
+
+class Learner(nn.Module):
+    """Encoders, head and loss in one forward pass.
+
+    Everything that has a gradient is inside, so that data-parallel wrappers and compilers wrap one
+    object and no task can bypass the synchronisation of gradients.
+    """
+
+    def __init__(
+        self, *, task: Task, encoders: Mapping[str, nn.Module], widths: Mapping[str, int]
+    ) -> None:
+        super().__init__()
+        self.task = task
+        self.encoders = nn.ModuleDict(dict(encoders))
+        self.head = task.head(widths)
+
+    def outputs(self, batch: Batch) -> Outputs:
+        """Runs the networks without the loss."""
+        return self.task.predict(dict(self.encoders.items()), self.head, batch)
+
+    def forward(self, batch: Batch) -> Step:
+        """Gives the loss and the sums to report: the mean of `loss` and of every metric."""
+        out = self.outputs(batch)
+        loss = self.task.loss(out, batch)
+        num_samples = next(iter(batch.values())).shape[0]
+        count = torch.tensor(num_samples, dtype=torch.float64, device=loss.device)
+        sums = {"loss": torch.stack([loss.detach().double() * count, count])}
+        for name, value in self.task.metrics(out, batch).items():
+            sums[name] = torch.stack([value.detach().double().sum(), count])
+        return Step(loss=loss, sums=sums)
+
+
+def describe(task: Any) -> str:
+    """Gives one line: the task's name and the knobs that differ from their defaults."""
+    changed = [
+        f"{item.name}={getattr(task, item.name)!r}"
+        for item in dataclasses.fields(task)
+        if getattr(task, item.name) != item.default
+    ]
+    return f"{task.name}({', '.join(changed)})"

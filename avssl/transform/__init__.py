@@ -1,0 +1,1 @@
+"""Frames, patches, colour and sound; every random function takes rng."""

@@ -1,0 +1,1 @@
+"""A synthetic world: short videos with sound and known truth."""
