@@ -62,8 +62,8 @@ set_up() {
     if [[ ! -f "$stamp_file" || "$(cat -- "$stamp_file")" != "$(setup_stamp)" ]]; then
         echo "Installing avssl and what it needs (once; several minutes, about 5 GB)"
         # shellcheck disable=SC2086  # PIP_ARGS holds several words
-        "$AVSSL_VENV/bin/python" -m pip install --quiet --disable-pip-version-check ${PIP_ARGS:-} \
-            -c "$AVSSL_ROOT/constraints.txt" -e "$AVSSL_ROOT[dev]"
+        (cd -- "$AVSSL_ROOT" && "$AVSSL_VENV/bin/python" -m pip install --quiet \
+            --disable-pip-version-check ${PIP_ARGS:-} -c constraints.txt -e '.[dev]')
         setup_stamp >"$stamp_file"
     fi
 }
