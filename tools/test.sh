@@ -13,7 +13,7 @@ trap 'rm -rf -- "$scratch"' EXIT
 # No test may lean on an ffmpeg that happens to be there.
 PATH="$AVSSL_VENV/bin:$(path_without "$scratch" ffmpeg ffprobe ffplay)"
 # One thread a process: the processes share the cores, and sums come out the same everywhere.
-export PATH OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
+export AVSSL_TEST_SCRIPT=1 PATH OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
 
 check() {
     printf '== %s\n' "$*"
