@@ -1,0 +1,324 @@
+"""Sound on the container's clock, mono, with exact numbers of samples.
+
+Sample k of a stretch is at start_s + k / rate_hz. Positions come from the timestamps: gaps become
+zeros, overlaps are dropped. Nothing is ever shifted to make streams start together.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from avssl.decode.forward import has_clock
+from avssl.decode.info import open_container
+from avssl.errors import InputError, MediaError
+from avssl.records import Sound
+
+_MARGIN_S = 0.05
+"""Sound around a stretch that the resampler's filter sees."""
+_PREROLL_S = (0.3, 3.0, 20.0)
+"""Decoding starts this much early: codecs need a run-up, and seeking may land late."""
+MAX_SOUND_S = 3600.0
+"""Longest stretch given at once (0.7 GB at 48 kHz); longer ones are read with `iter_sound`."""
+MAX_GAP_S = 600.0
+"""A longer hole in the timestamps ends the sound: a lying clock must not make endless zeros."""
+_CENTRE = {"FC": 1.0, "FL": 0.7071, "FR": 0.7071, "LFE": 0.0, "LFE2": 0.0}
+_SCALES = {"u8": 1 / 128, "s16": 1 / 32768, "s32": 1 / 2147483648, "flt": 1.0, "dbl": 1.0}
+
+
+class SoundTrack:
+    """The first sound track of a file; opens it when first used."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self.damage: str | None = None
+        """Why the sound ends early, where it does."""
+        self._container: InputContainer | None = None
+        self._stream: AudioStream | None = None
+        self._start: int | None = None
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._container is not None:
+            self._container.close()
+        self._container = self._stream = None
+
+    def read(self, *, start_s: float, duration_s: float, rate_hz: int) -> Sound:
+        """Gives round(duration_s × rate_hz) samples from start_s, padded where there are none.
+
+        Raises:
+            InputError: nonsense was asked for.
+            MediaError: the file has no sound, or it cannot be decoded.
+        """
+        num_samples = num_samples_of(duration_s=duration_s, rate_hz=rate_hz, name=self.path)
+        if not np.isfinite(start_s):
+            raise InputError(f"{self.path}: start_s {start_s!r} is not a time")
+        native_hz = self.rate_hz
+        margin = round(_MARGIN_S * rate_hz) if rate_hz != native_hz else 0
+        first = round((start_s - margin / rate_hz) * native_hz)
+        length = int(np.ceil((num_samples + 2 * margin) * native_hz / rate_hz)) + 2
+        native, begin, end = self._native(first=first, length=length)
+        return cut(
+            native, native_hz=native_hz, margin=margin, begin=begin, end=end,
+            start_s=start_s, num_samples=num_samples, rate_hz=rate_hz,
+        )  # fmt: skip
+
+    def blocks(self, *, rate_hz: int, block_s: float = 1.0) -> Iterator[Sound]:
+        """Yields contiguous blocks from the first sample to the last one, without padding.
+
+        The memory needed does not depend on the length. A damaged end stops it (see `damage`).
+        """
+        import soxr
+
+        num_samples = num_samples_of(duration_s=block_s, rate_hz=rate_hz, name=self.path)
+        native_hz = self.rate_hz
+        resampler = None
+        if rate_hz != native_hz:
+            resampler = soxr.ResampleStream(native_hz, rate_hz, 1, dtype="float32")
+        origin: int | None = None
+        waiting: list[NDArray[np.float32]] = []
+        num_native = num_waiting = num_out = 0
+        pieces = self._contiguous()
+        while True:
+            piece = next(pieces, None)
+            if piece is not None:
+                position, samples = piece
+                origin = position if origin is None else origin
+                num_native += len(samples)
+                if resampler is not None:
+                    samples = resampler.resample_chunk(samples)
+            elif resampler is not None and num_native:
+                samples = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+                # The resampler rounds its length up or down; the clock decides.
+                keep = round(num_native * rate_hz / native_hz) - num_out - num_waiting
+                samples = np.pad(samples, (0, max(0, keep - len(samples))))[: max(0, keep)]
+            else:
+                samples = np.zeros(0, np.float32)
+            waiting.append(samples)
+            num_waiting += len(samples)
+            while num_waiting >= num_samples or (piece is None and num_waiting):
+                assert origin is not None
+                whole = np.concatenate(waiting)
+                block, rest = whole[:num_samples], whole[num_samples:]
+                yield Sound(
+                    samples=np.ascontiguousarray(block[None]),
+                    rate_hz=rate_hz,
+                    start_s=origin / native_hz + num_out / rate_hz,
+                )
+                num_out += len(block)
+                waiting, num_waiting = [rest], len(rest)
+            if piece is None:
+                return
+
+    @property
+    def rate_hz(self) -> int:
+        """The track's own rate."""
+        return int(self._open()[1].codec_context.sample_rate)
+
+    def _open(self) -> tuple[InputContainer, AudioStream]:
+        if self._container is None or self._stream is None:
+            container = open_container(self.path)
+            stream = next((item for item in container.streams.audio if item.codec_context), None)
+            if stream is None or not stream.codec_context.sample_rate:
+                container.close()
+                raise MediaError(f"{self.path}: has no sound track")
+            stream.thread_count = 1
+            self._container, self._stream = container, stream
+        return self._container, self._stream
+
+    def _native(
+        self, *, first: int, length: int
+    ) -> tuple[NDArray[np.float32], int | None, int | None]:
+        """Gives native samples [first, first + length), and where the track begins or ends in it.
+
+        `begin` and `end` are native positions; None where the track goes on beyond the stretch.
+        """
+        native = np.zeros(length, dtype=np.float32)
+        for preroll_s in (*_PREROLL_S, None):
+            begin: int | None = None
+            end: int | None = None
+            position: int | None = None
+            for position, samples in self._from(first, preroll_s):
+                if begin is None:
+                    begin = position
+                    if begin > first and preroll_s is not None:
+                        break  # too late: it may not be the beginning of the track
+                end = position + len(samples)
+                low, high = max(position, first), min(end, first + length)
+                if low < high:
+                    native[low - first : high - first] = samples[low - position : high - position]
+                if end >= first + length:
+                    return native, begin, None
+            if preroll_s is None or (begin is not None and begin <= first):
+                return native, begin if begin is not None else first + length, end or first
+            native[:] = 0
+        raise AssertionError("unreachable")
+
+    def _from(
+        self, first: int, preroll_s: float | None
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        if preroll_s is None:
+            self.close()
+        container, stream = self._open()
+        if preroll_s is not None:
+            if not has_clock(container):
+                return
+            aim = first / stream.codec_context.sample_rate - preroll_s
+            assert stream.time_base is not None
+            if stream.start_time is not None and aim < float(stream.start_time * stream.time_base):
+                return
+            try:
+                container.seek(int(aim / stream.time_base), stream=stream, backward=True)
+            except av.FFmpegError:
+                return
+        yield from self._decode(container, stream)
+
+    def _contiguous(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yields (native position, samples) without holes."""
+        self.close()
+        container, stream = self._open()
+        expected: int | None = None
+        for position, samples in self._decode(container, stream):
+            while expected is not None and position > expected:
+                hole = min(position - expected, 1 << 16)
+                yield expected, np.zeros(hole, dtype=np.float32)
+                expected += hole
+            yield position, samples
+            expected = position + len(samples)
+
+    def _decode(
+        self, container: InputContainer, stream: AudioStream
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yields (native position, mono samples) in order, without overlaps."""
+        rate_hz = int(stream.codec_context.sample_rate)
+        time_base = stream.time_base
+        assert time_base is not None
+        # Timestamps are rounded to ticks: within that, counting samples is more exact.
+        tolerance = max(2, int(np.ceil(1.1 * rate_hz * time_base)) if time_base < 1 / 50 else 0)
+        running: int | None = None
+        for frame in _frames(container, stream):
+            if frame.sample_rate != rate_hz:
+                self.damage = f"the rate of the sound changes to {frame.sample_rate} Hz"
+                return
+            samples = mono(frame)
+            position = running if running is not None else 0
+            if frame.pts is not None:
+                stamped = round(frame.pts * time_base * rate_hz)
+                if running is None or abs(stamped - running) > tolerance:
+                    position = stamped
+            if running is not None and position - running > MAX_GAP_S * rate_hz:
+                self.damage = f"a hole of {(position - running) / rate_hz:.0f} s in its timestamps"
+                return
+            if running is not None and position < running:
+                samples = samples[running - position :]
+                position = running
+            if len(samples):
+                yield position, samples
+                running = position + len(samples)
+
+
+def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    """Yields what decodes; damaged packets leave holes in the clock."""
+    demuxed = container.demux(stream)
+    while True:
+        packet = None
+        with contextlib.suppress(av.FFmpegError):
+            packet = next(demuxed, None)
+        if packet is not None and not packet.size:
+            packet = None
+        frames: list[AudioFrame] = []
+        try:
+            frames = stream.codec_context.decode(packet)
+        except av.EOFError:
+            return
+        except av.FFmpegError:
+            pass
+        yield from frames
+        if packet is None:
+            return
+
+
+def mono(frame: AudioFrame) -> NDArray[np.float32]:
+    """Gives the mean of two channels, or an ITU-R BS.775 mix of more, float32 [n], ±1."""
+    name = frame.format.name.removesuffix("p")
+    raw = frame.to_ndarray()
+    num_channels = frame.layout.nb_channels
+    if not frame.format.is_planar:
+        raw = raw.reshape(-1, num_channels).T
+    samples = raw.astype(np.float32)
+    if name == "u8":
+        samples -= 128
+    if num_channels == 1:
+        mixed = samples[0]
+    elif num_channels == 2:
+        mixed = (samples[0] + samples[1]) * 0.5
+    else:
+        names = [channel.name for channel in frame.layout.channels]
+        weights = np.asarray([_CENTRE.get(item, 0.5) for item in names], dtype=np.float32)
+        mixed = (weights / weights.sum()) @ samples
+    return np.asarray(mixed * np.float32(_SCALES[name]), dtype=np.float32)
+
+
+def num_samples_of(*, duration_s: float, rate_hz: int, name: str) -> int:
+    """Gives the number of samples of a stretch.
+
+    Raises:
+        InputError: the length or the rate is nonsense or too big.
+    """
+    if not 0 < duration_s <= MAX_SOUND_S:
+        raise InputError(f"{name}: a stretch of {duration_s!r} s; more than 0, at most an hour")
+    if not 1000 <= rate_hz <= 384000 or int(rate_hz) != rate_hz:
+        raise InputError(f"{name}: rate_hz {rate_hz!r}; a whole number, 1000 to 384000")
+    return max(1, round(duration_s * rate_hz))
+
+
+def cut(
+    native: NDArray[np.float32],
+    *,
+    native_hz: int,
+    margin: int,
+    begin: int | None,
+    end: int | None,
+    start_s: float,
+    num_samples: int,
+    rate_hz: int,
+) -> Sound:
+    """Resamples a stretch and counts its padding.
+
+    Args:
+        native: float32 [n]; sample 0 is `margin` output samples before `start_s`, within half a
+            native sample.
+        native_hz: its rate.
+        margin: output samples in front that are thrown away.
+        begin: native position (counted from time 0) of the track's first sample, None where it
+            lies before the stretch.
+        end: native position after the track's last sample, None where it lies after the stretch.
+        start_s: time of the first sample to give.
+        num_samples: how many to give.
+        rate_hz: rate to give.
+    """
+    if rate_hz != native_hz:
+        import soxr
+
+        native = soxr.resample(native, native_hz, rate_hz)
+    samples = native[margin : margin + num_samples].astype(np.float32)
+    half = 0.5 / native_hz
+    before = after = 0
+    if begin is not None:
+        before = int(np.ceil((begin / native_hz - half - start_s) * rate_hz))
+        before = min(max(before, 0), num_samples)
+    if end is not None:
+        after = num_samples - int(np.ceil((end / native_hz - half - start_s) * rate_hz))
+        after = min(max(after, 0), num_samples - before)
+    samples[:before] = 0
+    samples[num_samples - after :] = 0
+    return Sound(
+        samples=samples[None], rate_hz=rate_hz, start_s=float(start_s),
+        padded_before=before, padded_after=after,
+    )  # fmt: skip
