@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 
-import av
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -90,7 +90,7 @@ class Cursor:
         first = int(self.index.ticks[0])
         for back_s in _STEPS_BACK_S:
             aim = max(target - round(back_s / self.index.info.time_base), first)
-            with contextlib.suppress(av.FFmpegError):
+            with contextlib.suppress(FFmpegError):
                 container.seek(aim, stream=stream, backward=True)
                 self._state = Pass()
                 self._frames = decode_forward(container, stream, state=self._state)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-import av
 from av.container import InputContainer
+from av.error import EOFError as FFmpegEOFError
+from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -64,7 +65,7 @@ def decode_forward(
         packet = None
         try:
             packet = next(demuxed, None)
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             state.damage = f"the container breaks off ({reason_of(error)})"
         if packet is not None and not packet.size:
             if packet.pts is not None:
@@ -76,9 +77,9 @@ def decode_forward(
         at_end = packet is None
         try:
             frames = stream.codec_context.decode(packet)
-        except av.EOFError:
+        except FFmpegEOFError:
             return
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             num_bad += 1
             if state.num_decoded or num_bad > MAX_BAD_PACKETS_AT_START:
                 state.damage = state.damage or f"a picture cannot be decoded ({reason_of(error)})"

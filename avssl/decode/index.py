@@ -15,9 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -204,7 +204,7 @@ def _from_packets(container: InputContainer, stream: VideoStream, *, path: str) 
             pts.append(packet.pts)
             keys.append(packet.is_keyframe)
             duration = packet.duration or duration
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         return f"the container breaks off ({error.strerror})"
     if not pts:
         return "there are none"

@@ -7,6 +7,8 @@ from typing import Any
 
 import av
 from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -89,7 +91,7 @@ def open_container(path: str | os.PathLike[str]) -> InputContainer:
     """
     try:
         return av.open(os.fspath(path), mode="r", metadata_errors="replace")
-    except (av.FFmpegError, OSError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         raise MediaError(
             f"{path}: cannot be opened ({reason_of(error)}); is it a video file?"
         ) from error
@@ -102,7 +104,7 @@ def picture_stream(container: InputContainer, *, path: str, num_threads: int = 1
         MediaError: there is none, or no decoder for it.
     """
     for stream in container.streams.video:
-        if stream.disposition & av.stream.Disposition.attached_pic:
+        if stream.disposition & Disposition.attached_pic:
             continue
         if stream.codec_context is None:
             tag = "unknown"

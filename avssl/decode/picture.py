@@ -7,6 +7,7 @@ the full-range JPEG formats.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -149,4 +150,4 @@ def to_rgb24(
         interpolation=how,
         threads=1,
     )
-    return converted.to_ndarray()
+    return cast("NDArray[np.uint8]", converted.to_ndarray())

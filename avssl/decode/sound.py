@@ -8,11 +8,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.error import EOFError as FFmpegEOFError
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from avssl.decode.forward import has_clock
@@ -128,7 +129,7 @@ class SoundTrack:
             if stream is None or not stream.codec_context.sample_rate:
                 container.close()
                 raise MediaError(f"{self.path}: has no sound track")
-            stream.thread_count = 1
+            stream.codec_context.thread_count = 1
             self._container, self._stream = container, stream
         return self._container, self._stream
 
@@ -175,7 +176,7 @@ class SoundTrack:
                 return
             try:
                 container.seek(int(aim / stream.time_base), stream=stream, backward=True)
-            except av.FFmpegError:
+            except FFmpegError:
                 return
         yield from self._decode(container, stream)
 
@@ -228,16 +229,16 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
     demuxed = container.demux(stream)
     while True:
         packet = None
-        with contextlib.suppress(av.FFmpegError):
+        with contextlib.suppress(FFmpegError):
             packet = next(demuxed, None)
         if packet is not None and not packet.size:
             packet = None
         frames: list[AudioFrame] = []
         try:
             frames = stream.codec_context.decode(packet)
-        except av.EOFError:
+        except FFmpegEOFError:
             return
-        except av.FFmpegError:
+        except FFmpegError:
             pass
         yield from frames
         if packet is None:

@@ -1,0 +1,24 @@
+"""Motion-JPEG pictures by libjpeg-turbo, several times faster than FFmpeg's decoder."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError
+
+
+def decode_jpeg(data: bytes, *, name: str) -> NDArray[np.uint8]:
+    """Decodes one JPEG picture to uint8 [3, H, W] RGB (a view of interleaved memory).
+
+    Colour is doubled, not smoothed, from its half resolution (`fastupsample`): that is what
+    FFmpeg's converter does, so that both ways to read a file agree.
+
+    Raises:
+        MediaError: it is damaged.
+    """
+    import simplejpeg
+
+    try:
+        picture = simplejpeg.decode_jpeg(data, colorspace="RGB", fastdct=False, fastupsample=True)
+    except ValueError as error:
+        raise MediaError(f"{name}: a JPEG picture cannot be decoded ({error})") from error
+    return picture.transpose(2, 0, 1)
