@@ -13,7 +13,7 @@ _HOMES = {
     "open_video": "avssl.decode",
     "Sound": "avssl.records",
     "load_encoder": "avssl.model",
-    "train": "avssl.run",
+    "train": "avssl.run.train",
     "TrainConfig": "avssl.config",
     "AvsslError": "avssl.errors",
     "InputError": "avssl.errors",
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from avssl.errors import MediaError as MediaError
     from avssl.model import load_encoder as load_encoder
     from avssl.records import Sound as Sound
-    from avssl.run import train as train
+    from avssl.run.train import train as train
 
 
 def __getattr__(name: str) -> Any:

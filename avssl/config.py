@@ -1,0 +1,367 @@
+"""The typed configuration of a run, and its JSON.
+
+The object that a run starts from is the one that is saved: `config.json` in the run's folder reads
+back as an equal object, and nothing derived is ever written into it.
+
+    recipe (a task's knobs + the run's settings) → TrainConfig → flags override → config.json
+"""
+
+import dataclasses
+import difflib
+import json
+import math
+import os
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from avssl import downstream, pretext
+from avssl.errors import InputError
+from avssl.task import Recipe
+
+SCHEMA_VERSION = 1
+FILE_NAME = "config.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """How the weights are moved."""
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    """Optimiser; "adam" and "sgd" add the decay to the gradient, "adamw" shrinks the weight."""
+    lr: float = 1e-3
+    """Learning rate at its height, for the whole batch: it is never scaled behind your back."""
+    weight_decay: float = 0.01
+    """Decay of weights; biases and normalisation are left out."""
+    momentum: float = 0.9
+    """Momentum of sgd."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Running means of adam and adamw."""
+    schedule: Literal["constant", "cosine", "step"] = "cosine"
+    """Course of the learning rate after warming up: to zero at the last step (cosine), or down by
+    `step_factor` at each of `step_at`."""
+    warmup_steps: int = 0
+    """Steps in which the learning rate rises linearly from zero."""
+    step_at: tuple[int, ...] = ()
+    """Steps at which the schedule "step" goes down."""
+    step_factor: float = 0.1
+    """Factor of the schedule "step"."""
+    clip_norm: float = 0.0
+    """Longest gradient (norm over all weights); 0 does not clip."""
+
+    def __post_init__(self) -> None:
+        _one_of("optim.name", self.name, ("adamw", "adam", "sgd"))
+        _one_of("optim.schedule", self.schedule, ("constant", "cosine", "step"))
+        _at_least("optim.lr", self.lr, 0)
+        _at_least("optim.weight_decay", self.weight_decay, 0)
+        _at_least("optim.warmup_steps", self.warmup_steps, 0)
+        _at_least("optim.clip_norm", self.clip_norm, 0)
+        _at_least("optim.step_factor", self.step_factor, 0)
+        for name, value in (("momentum", self.momentum), *(("betas", b) for b in self.betas)):
+            _below_one(f"optim.{name}", value)
+        if list(self.step_at) != sorted(set(self.step_at)) or any(s < 0 for s in self.step_at):
+            raise InputError(f"optim.step_at {self.step_at}: steps must rise, from 0")
+        if self.schedule == "step" and not self.step_at:
+            raise InputError("optim.step_at is empty: the schedule 'step' needs at least one step")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One run: what is learned, from which data, for how long."""
+
+    task: Any
+    """Knobs of the task."""
+    data: str
+    """Prepared data set (a folder written by `avssl prepare`)."""
+    out: str
+    """Folder of the run."""
+    recipe: str = ""
+    """Name of the recipe that the settings started from (a note; it changes nothing)."""
+    vision: str = "resnet18"
+    """Vision encoder by name: any of timm's, `caffenet`, or a clip model of pytorchvideo."""
+    sound: str = "resnet18"
+    """Sound encoder by name, where the task hears."""
+    init: str = ""
+    """Initial encoders: a run's folder, a .safetensors file, timm:NAME or random:NAME. The network
+    is then that of the file, whatever `vision` or `sound` say; a stream that it does not hold
+    starts fresh."""
+    seed: int = 0
+    """Seed of everything that is drawn: weights, order, samples, augmentation."""
+    steps: int = 2000
+    """Steps of the optimiser in all."""
+    batch_size: int = 64
+    """Samples in a step, over all processes and passes."""
+    accumulate: int = 1
+    """Passes into which a process divides its share of the batch, to save memory."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    """Optimiser and schedule."""
+    ema_decay: float = 0.0
+    """Decay of a running mean of the weights, which is then evaluated and handed on; 0 is off.
+    Early on the decay is min(ema_decay, (1 + step) / (10 + step)), so the start is forgotten."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the networks; bf16 is automatic mixed precision."""
+    channels_last: bool = False
+    """Lay pictures out channels last (quicker convolutions on most GPUs and with bf16)."""
+    compile: bool = False
+    """Compile the networks with torch.compile (needs a C++ compiler, or a GPU with Triton)."""
+    parallel: Literal["ddp", "fsdp2"] = "ddp"
+    """How several processes (torchrun) share the work: copies, or weights in shards."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the networks run."""
+    workers: int = -1
+    """Processes that make batches: 0 makes them in the main process, -1 chooses by the cores. The
+    batches are the same for any number."""
+    log_every: int = 50
+    """Steps between lines of metrics."""
+    evaluate_every: int = 500
+    """Steps between evaluations on the validation split; 0 evaluates only at the end."""
+    num_evaluation_samples: int = 512
+    """Samples of an evaluation, the same ones every time and for every seed; 0 never evaluates."""
+    save_every: int = 500
+    """Steps between checkpoints; 0 saves only at the end."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints that are kept; 0 keeps all."""
+    tensorboard: bool = True
+    """Write curves for TensorBoard too."""
+
+    def __post_init__(self) -> None:
+        if not dataclasses.is_dataclass(self.task) or not hasattr(self.task, "name"):
+            raise InputError(f"task {self.task!r}: must be a task object, see `avssl tasks`")
+        for name in ("data", "out"):
+            if getattr(self, name) == "":
+                raise InputError(f"{name} is empty: must be a folder")
+        _at_least("seed", self.seed, 0)
+        for name in ("steps", "batch_size", "accumulate", "log_every"):
+            _at_least(name, getattr(self, name), 1)
+        for name in ("evaluate_every", "num_evaluation_samples", "save_every", "keep_checkpoints"):
+            _at_least(name, getattr(self, name), 0)
+        _at_least("workers", self.workers, -1)
+        _below_one("ema_decay", self.ema_decay)
+        _one_of("precision", self.precision, ("fp32", "bf16"))
+        _one_of("parallel", self.parallel, ("ddp", "fsdp2"))
+        _one_of("device", self.device, ("auto", "cpu", "cuda"))
+        if self.batch_size % self.accumulate:
+            raise InputError(
+                f"accumulate {self.accumulate}: must divide batch_size {self.batch_size}"
+            )
+
+
+def task_classes() -> dict[str, type]:
+    """Gives name → class of all tasks, pretext and downstream."""
+    return {**getattr(pretext, "TASKS", {}), **getattr(downstream, "TASKS", {})}
+
+
+def recipes(task_name: str) -> dict[str, Recipe]:
+    """Gives recipe name → recipe of one task.
+
+    Raises:
+        InputError: there is no such task; names the nearest.
+    """
+    _known("task", task_name, list(task_classes()), "see `avssl tasks`")
+    table = {**getattr(pretext, "RECIPES", {}), **getattr(downstream, "RECIPES", {})}
+    return dict(table.get(task_name, {}))
+
+
+def config_from_recipe(
+    task_name: str, recipe_name: str = "", *, data: Any, out: Any, **changes: Any
+) -> TrainConfig:
+    """Builds a configuration from a named recipe.
+
+    Args:
+        task_name: such as "shuffle-and-learn".
+        recipe_name: such as "small"; empty takes "small", or the first that there is.
+        data: prepared data set.
+        out: folder of the run.
+        **changes: fields of `TrainConfig` that differ from the recipe.
+
+    Raises:
+        InputError: no such task, recipe or field.
+    """
+    known = recipes(task_name)
+    recipe_name = recipe_name or ("small" if "small" in known else next(iter(known), ""))
+    if not recipe_name:
+        return TrainConfig(task=task_classes()[task_name](), data=data, out=out, **changes)
+    _known(f"recipe of {task_name}", recipe_name, list(known), f"one of: {', '.join(known)}")
+    recipe = known[recipe_name]
+    config = TrainConfig(task=recipe.task, data=data, out=out, recipe=recipe_name)
+    return replaced(replaced(config, recipe.settings), changes)
+
+
+def replaced(config: Any, settings: Mapping[str, Any]) -> Any:
+    """Gives `config` with dotted fields replaced, such as {"optim.lr": 1e-2}."""
+    direct: dict[str, Any] = {}
+    deeper: dict[str, dict[str, Any]] = {}
+    names = [item.name for item in dataclasses.fields(config)]
+    for key, value in settings.items():
+        name, _, rest = key.partition(".")
+        _known("setting", name, names, f"one of: {', '.join(names)}")
+        if rest:
+            deeper.setdefault(name, {})[rest] = value
+        else:
+            direct[name] = value
+    for name, inner in deeper.items():
+        direct[name] = replaced(direct.get(name, getattr(config, name)), inner)
+    return dataclasses.replace(config, **direct)
+
+
+def config_to_json(config: TrainConfig) -> dict[str, Any]:
+    """Gives the configuration as JSON values; the task is an object with its name."""
+    values = {
+        item.name: _plain(getattr(config, item.name))
+        for item in dataclasses.fields(config)
+        if item.name != "task"
+    }
+    task = {"name": config.task.name, **_plain(config.task)}
+    return {"schema_version": SCHEMA_VERSION, "task": task, **values}
+
+
+def config_from_json(value: Mapping[str, Any]) -> TrainConfig:
+    """Reads what `config_to_json` gave.
+
+    Raises:
+        InputError: an unknown key (with the nearest known one), a missing one, a wrong value.
+    """
+    values = dict(value)
+    version = values.pop("schema_version", None)
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"configuration: schema version {version}, this avssl reads {SCHEMA_VERSION}"
+        )
+    task = values.pop("task", None)
+    if not isinstance(task, dict) or "name" not in task:
+        raise InputError(f"configuration: task {task!r}: must be an object with a name")
+    knobs = {key: inner for key, inner in task.items() if key != "name"}
+    classes = task_classes()
+    _known("task", task["name"], list(classes), "see `avssl tasks`")
+    return _read(TrainConfig, {**values, "task": _read(classes[task["name"]], knobs, "task")}, "")
+
+
+def write_config(config: TrainConfig, directory: str | os.PathLike[str]) -> None:
+    """Writes `config.json` into a run's folder."""
+    from avssl.files import write_json
+
+    write_json(Path(directory) / FILE_NAME, config_to_json(config))
+
+
+def read_config(directory: str | os.PathLike[str]) -> TrainConfig:
+    """Reads `config.json` of a run's folder.
+
+    Raises:
+        InputError: there is none, or it does not read.
+    """
+    path = Path(directory) / FILE_NAME
+    if not path.is_file():
+        raise InputError(f"{directory}: no {FILE_NAME} there, so it is not the folder of a run")
+    try:
+        value = json.loads(path.read_text())
+        if not isinstance(value, dict):
+            raise InputError("must be an object")
+        return config_from_json(value)
+    except (ValueError, InputError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def differences(one: TrainConfig, other: TrainConfig, *, ignore: Sequence[str] = ()) -> list[str]:
+    """Gives lines "field: value in one, value in other" for all that differs."""
+    first, second = _flat(config_to_json(one)), _flat(config_to_json(other))
+    return [
+        f"{key}: {first.get(key)!r} there, {second.get(key)!r} here"
+        for key in sorted({*first, *second})
+        if first.get(key) != second.get(key) and key not in ignore
+    ]
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            found.update(_flat(inner, f"{prefix}{key}."))
+        else:
+            found[f"{prefix}{key}"] = inner
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    """Turns a JSON value into `kind`: a dataclass, a tuple, a choice or a plain one."""
+    origin, inside = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if isinstance(value, kind):
+            return value
+        if not isinstance(value, dict):
+            raise InputError(f"{where} {value!r}: must be an object")
+        kinds, dot = typing.get_type_hints(kind), f"{where}." if where else ""
+        names = [item.name for item in dataclasses.fields(kind)]
+        for key in value:
+            _known("setting", f"{dot}{key}", [f"{dot}{name}" for name in names], "not a field")
+        missing = [
+            item.name
+            for item in dataclasses.fields(kind)
+            if item.name not in value
+            and item.default is dataclasses.MISSING
+            and item.default_factory is dataclasses.MISSING
+        ]
+        if missing:
+            raise InputError(f"{dot}{missing[0]} is missing")
+        return kind(**{key: _read(kinds[key], v, f"{dot}{key}") for key, v in value.items()})
+    if origin in (types.UnionType, typing.Union):
+        for choice in inside:
+            try:
+                return _read(choice, value, where)
+            except InputError:
+                continue
+        raise InputError(f"{where} {value!r}: must be one of {inside}")
+    if origin is Literal:
+        return _one_of(where, value, inside)
+    if origin in (tuple, list) and isinstance(value, list):
+        variadic = origin is list or (len(inside) == 2 and inside[1] is Ellipsis)
+        each = [inside[0]] * len(value) if variadic else list(inside)
+        if len(each) != len(value):
+            raise InputError(f"{where} {value!r}: must have {len(each)} values")
+        return origin(_read(k, v, where) for k, v in zip(each, value, strict=True))
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    plain = {None: type(None)}.get(kind, kind)
+    if plain is Any or (isinstance(plain, type) and type(value) is plain):
+        return value
+    if isinstance(plain, type) and issubclass(plain, os.PathLike) and isinstance(value, str):
+        return Path(value)
+    if origin in (dict, Mapping) and isinstance(value, dict):
+        return value
+    raise InputError(f"{where} {value!r}: must be {getattr(kind, '__name__', kind)}")
+
+
+def _known(what: str, name: str, names: Sequence[str], otherwise: str) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(str(name), names, n=1)
+        raise InputError(
+            f"no {what} {name!r}; {f'did you mean {near[0]!r}?' if near else otherwise}"
+        )
+
+
+def _one_of(name: str, value: Any, choices: Sequence[Any]) -> Any:
+    if value not in choices:
+        raise InputError(f"{name} {value!r}: must be one of {', '.join(map(repr, choices))}")
+    return value
+
+
+def _at_least(name: str, value: float, low: float) -> None:
+    if not (math.isfinite(value) and value >= low):
+        raise InputError(f"{name} {value}: must be {low} or more")
+
+
+def _below_one(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise InputError(f"{name} {value}: must be from 0 to below 1")

@@ -1,0 +1,258 @@
+"""From a position of the run to a batch: plan → fetch → transform → stack, with no state.
+
+Batch k of process r is a pure function of (seed, k, r), so any number of workers gives the same
+batches and a run resumes at any step. Workers assemble whole batches in numpy (uint8 stays uint8);
+the main process only moves them to the device.
+
+    BatchKey(split="train", number=k) → positions k·B + r·b … k·B + (r + 1)·b - 1 → {name: tensor}
+"""
+
+import functools
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from avssl.catalog import Catalog
+from avssl.errors import AvsslError
+from avssl.records import Clip, Example, FrameSpan, Plan
+from avssl.sample.order import Order, evaluation_item, evaluation_rng, sample_rng
+from avssl.task import Task
+
+EVALUATION_SEED = 20_260_101
+"""Every run evaluates on the same samples, whatever its seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchKey:
+    """Names one batch of the whole run."""
+
+    split: str
+    """"train" or "validation"."""
+    number: int
+    """The step, or the number of the batch within the evaluation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Which part of every batch a process makes."""
+
+    batch_size: int
+    """Samples in a batch over all processes."""
+    rank: int = 0
+    num_processes: int = 1
+
+    def positions(self, number: int) -> range:
+        """Gives the positions of this process's samples of batch `number`."""
+        size = self.batch_size // self.num_processes
+        start = number * self.batch_size + self.rank * size
+        return range(start, start + size)
+
+
+def fetch(fetcher: Any, catalog: Catalog, plan: Plan) -> list[Clip]:
+    """Decodes every span of a plan.
+
+    Raises:
+        MediaError: a file cannot be read; it is never replaced by another.
+    """
+    clips = []
+    for span in plan.spans:
+        row = catalog.row(span.row)
+        if isinstance(span, FrameSpan):
+            clips.append(fetcher.frames(row, span.times_s))
+        else:
+            clips.append(fetcher.sound(row, span.start_s, span.duration_s, span.rate_hz))
+    return clips
+
+
+def make_example(
+    task: Task,
+    catalog: Catalog,
+    open_fetcher: Callable[[], Any],
+    *,
+    index: int,
+    rng: np.random.Generator,
+) -> tuple[Plan, Example]:
+    """Makes one sample of row `index`.
+
+    Planning and transforming draw from two child generators, so that switching a guard of one off
+    leaves all draws of the other as they were.
+    """
+    plan_rng, transform_rng = rng.spawn(2)
+    plan = task.sample(catalog, index, plan_rng)
+    clips = fetch(open_fetcher(), catalog, plan) if plan.spans else []
+    return plan, task.transform(clips, plan, transform_rng)
+
+
+class Batches(Dataset):
+    """Batches by key: what runs inside a loader's worker. Pickles; opens files where it is used."""
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        train: Catalog,
+        validation: Catalog | None,
+        seed: int,
+        share: Share,
+        num_evaluation_samples: int = 0,
+    ) -> None:
+        """Plans nothing yet.
+
+        Args:
+            task: the task.
+            train: rows to train on.
+            validation: rows to evaluate on, or None.
+            seed: of the run; evaluation has its own.
+            share: the part of every batch that this process makes.
+            num_evaluation_samples: size of the evaluation.
+
+        Raises:
+            InputError: no row can be used for the task.
+        """
+        self.task, self.train, self.validation = task, train, validation
+        self.seed, self.share = seed, share
+        self.items = task.items(train)
+        self.order = Order(len(self.items), seed)
+        self.evaluation_items = (
+            np.zeros(0, dtype=np.int64) if validation is None else task.items(validation)
+        )
+        self.num_evaluation_samples = num_evaluation_samples
+        self._fetchers: dict[tuple[int, Path], Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_fetchers": {}}
+
+    def __getitem__(self, key: BatchKey) -> dict[str, Tensor]:
+        """Makes one process's share of one batch: name → tensor [share, ...].
+
+        Raises:
+            MediaError: a file cannot be read; names it and the reason.
+        """
+        batch: dict[str, NDArray[Any]] = {}
+        positions = self.share.positions(key.number)
+        for place, position in enumerate(positions):
+            example = self.example(key.split, position)
+            if not batch:
+                batch = {
+                    name: np.empty((len(positions), *array.shape), dtype=array.dtype)
+                    for name, array in example.arrays.items()
+                }
+            for name, array in example.arrays.items():
+                batch[name][place] = array
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+    def example(self, split: str, position: int) -> Example:
+        """Makes the sample at one position: of the run, or of the evaluation (which wraps)."""
+        if split == "train":
+            epoch, item = self.order.at(position)
+            catalog, index = self.train, int(self.items[item])
+            rng = sample_rng(self.seed, epoch, position)
+        else:
+            assert self.validation is not None
+            place = position % self.num_evaluation_samples
+            items = self.evaluation_items
+            number = evaluation_item(len(items), place, num_samples=self.num_evaluation_samples)
+            catalog, index = self.validation, int(items[number])
+            rng = evaluation_rng(EVALUATION_SEED, place)
+        open_fetcher = functools.partial(self._fetcher, catalog)
+        return make_example(self.task, catalog, open_fetcher, index=index, rng=rng)[1]
+
+    def _fetcher(self, catalog: Catalog) -> Any:
+        """Opens files in the process that reads them: an open file must not cross a fork."""
+        key = (os.getpid(), catalog.directory)
+        if key not in self._fetchers:
+            from avssl.decode.fetch import Fetcher
+
+            self._fetchers = {key: Fetcher(catalog.directory)}
+        return self._fetchers[key]
+
+
+class _Guarded(Dataset):
+    """Gives errors back as values: the loader would bury their one line in a traceback."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, key: BatchKey) -> Any:
+        try:
+            return self.batches[key]
+        except AvsslError as error:
+            return error
+
+
+def load(
+    batches: Batches,
+    keys: Sequence[BatchKey],
+    *,
+    num_workers: int,
+    pin_memory: bool,
+    prefetch: int = 2,
+) -> Iterator[dict[str, Tensor]]:
+    """Gives the batches of `keys` in order, made ahead by worker processes.
+
+    Training and evaluation share the workers: `keys` lists both in the order in which they will be
+    wanted, so nothing stalls where one turns into the other.
+
+    Args:
+        batches: what makes them.
+        keys: the batches wanted.
+        num_workers: processes; 0 makes each batch here when it is asked for.
+        pin_memory: put them where a GPU can copy from without waiting.
+        prefetch: batches that each worker makes ahead.
+
+    Raises:
+        MediaError: a file cannot be read; names it and the reason.
+        AvsslError: a worker died (for example for want of memory).
+    """
+    loader = DataLoader(
+        _Guarded(batches),
+        batch_size=None,
+        sampler=keys,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        prefetch_factor=prefetch if num_workers else None,
+        worker_init_fn=_start_worker,
+    )
+    stream = iter(loader)
+    while True:
+        try:
+            batch = next(stream)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise AvsslError(
+                f"a process that makes batches died ({str(error).splitlines()[0]}); often memory: "
+                "try fewer --workers, or a larger /dev/shm"
+            ) from error
+        if isinstance(batch, AvsslError):
+            raise batch
+        yield batch
+
+
+def choose_num_workers(wanted: int, *, num_processes: int) -> int:
+    """Gives the number of loader processes: `wanted`, or by the cores where that is -1."""
+    if wanted >= 0:
+        return wanted
+    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(16, (num_cores or 2) // num_processes - 1))
+
+
+def _start_worker(_: int) -> None:
+    """One core a worker; an interrupt from the keyboard is the main process's business."""
+    import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,169 @@
+"""`avssl train`, `avssl resume` and `avssl tasks`: a thin skin over `avssl.run.train`."""
+
+import contextlib
+import dataclasses
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from avssl.catalog import Catalog
+from avssl.config import TrainConfig, config_from_recipe, recipes, task_classes
+from avssl.errors import AvsslError, InputError
+
+_BOX = re.compile(r"[│╭╮╰╯─]+")
+_TRAIN_USAGE = """\
+usage: avssl train TASK --data DST --out RUN [--init REF] [--recipe NAME] [--FIELD VALUE …]
+
+Trains a task on a prepared data set and leaves its encoders in the folder RUN. Stop it at any
+moment; the same command, or `avssl resume RUN`, goes on from the newest checkpoint.
+On several GPUs: torchrun --nproc-per-node N -m avssl train TASK …
+
+tasks:
+{tasks}
+
+`avssl train TASK --help` lists every field of the run and of that task."""
+_RESUME_USAGE = """\
+usage: avssl resume RUN [--steps N] [--data DST] [--workers N]
+
+Goes on with a run from its newest checkpoint, with the configuration in RUN/config.json.
+
+  --steps N     a new number of steps in all
+  --data DST    where the same data set lies now
+  --workers N   another number of processes that make batches"""
+
+
+def train(arguments: Sequence[str]) -> int:
+    """`avssl train`."""
+    words = list(arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(_TRAIN_USAGE.format(tasks=_task_lines()))
+        return 0 if words else 2
+    if words[0].startswith("-"):
+        raise InputError(f"{words[0]!r} comes before the task; `avssl train TASK --data …`")
+    task_name, *words = words
+    recipe_name = _take(words, "--recipe")
+    config = parse(task_name, recipe_name, words)
+    from avssl.run.train import train as run
+
+    directory = run(config)
+    print(f"{directory}: done; {_encoders(directory)}")
+    return 0
+
+
+def resume(arguments: Sequence[str]) -> int:
+    """`avssl resume`."""
+    words = list(arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(_RESUME_USAGE)
+        return 0 if words else 2
+    steps, data, workers = (_take(words, f"--{name}") for name in ("steps", "data", "workers"))
+    if len(words) != 1 or words[0].startswith("-"):
+        odd = next((word for word in words if word.startswith("-")), " ".join(words))
+        raise InputError(f"{odd!r} is not understood; `avssl resume RUN [--steps N]`")
+    from avssl.run.train import resume as run
+
+    directory = run(
+        words[0],
+        steps=_whole(steps, "--steps"),
+        data=str(Path(data).absolute()) if data else None,
+        workers=_whole(workers, "--workers"),
+    )
+    print(f"{directory}: done; {_encoders(directory)}")
+    return 0
+
+
+def tasks(arguments: Sequence[str]) -> int:
+    """`avssl tasks`."""
+    if arguments and arguments[0] not in ("-h", "--help"):
+        raise InputError(f"{arguments[0]!r}: `avssl tasks` takes nothing")
+    print(_task_lines())
+    return 0
+
+
+def parse(task_name: str, recipe_name: str, words: Sequence[str]) -> TrainConfig:
+    """Gives the recipe's configuration with the flags in `words` on top.
+
+    Raises:
+        InputError: an unknown flag (with the nearest one), or a wrong value.
+    """
+    import tyro
+
+    # tyro leaves "required" standing where a default instance holds this mark.
+    start = config_from_recipe(task_name, recipe_name, data=tyro.MISSING, out=tyro.MISSING)
+    known = recipes(task_name)
+    about = "\n\n".join(f"recipe {name}: {recipe.about}" for name, recipe in known.items())
+    summary = task_classes()[task_name].summary
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            config = tyro.cli(
+                TrainConfig,
+                default=start,
+                prog=f"avssl train {task_name}",
+                args=list(words),
+                description=f"{summary}\n\n{about}",
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise InputError(_one_line(errors.getvalue())) from None
+    return dataclasses.replace(
+        config, data=str(Path(config.data).absolute()), out=str(Path(config.out))
+    )
+
+
+def _one_line(box: str) -> str:
+    """Folds tyro's framed message into one line: what is wrong, and the nearest flag."""
+    lines = [_BOX.sub("", line).strip() for line in box.splitlines()]
+    lines = [line for line in lines if line]
+    if not lines:
+        return "the command line is not understood"
+    wrong = lines[1] if len(lines) > 1 else lines[0]
+    if wrong.startswith("Missing from"):
+        return f"{lines[2].split(' ')[0]} is missing; --data DST and --out RUN are needed"
+    near = [lines[i + 1] for i, line in enumerate(lines[:-1]) if line.startswith("Perhaps")]
+    return wrong + (f"; did you mean {near[0].split(' ')[0]}?" if near else "")
+
+
+def _task_lines() -> str:
+    """Gives a line a task: name, summary, and what the best blind guess scores."""
+    classes = task_classes()
+    width = max(map(len, classes), default=0)
+    empty = Catalog.from_rows([])
+    lines = []
+    for name, kind in classes.items():
+        try:
+            blind = ", ".join(f"{k} {v:g}" for k, v in kind().trivial(empty).items())
+        except (AvsslError, ValueError, ZeroDivisionError, IndexError):
+            blind = "depends on the data"
+        lines.append(f"  {name:<{width}}  {kind.summary} (blind guess: {blind})")
+    return "\n".join(lines)
+
+
+def _take(words: list[str], flag: str) -> str:
+    """Takes `flag VALUE` or `flag=VALUE` out of `words` and gives the value, or ""."""
+    for place, word in enumerate(words):
+        if word.startswith(f"{flag}="):
+            del words[place]
+            return word.partition("=")[2]
+        if word == flag:
+            if place + 1 == len(words):
+                raise InputError(f"{flag} needs a value")
+            value = words[place + 1]
+            del words[place : place + 2]
+            return value
+    return ""
+
+
+def _whole(text: str, flag: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"{flag} {text!r}: must be a whole number") from None
+
+
+def _encoders(directory: Path) -> str:
+    return ", ".join(path.name for path in sorted(directory.glob("*_encoder.safetensors")))

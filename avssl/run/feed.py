@@ -1,0 +1,73 @@
+"""Which batches a run asks for, in which order, and how they reach the device."""
+
+import math
+from collections.abc import Iterator
+
+from torch import Tensor, device
+
+from avssl.catalog import Catalog
+from avssl.config import TrainConfig
+from avssl.data import Batches, BatchKey, Share
+from avssl.errors import InputError
+from avssl.run import folder
+from avssl.run.parallel import Processes
+
+
+def due(every: int, done: int, config: TrainConfig) -> bool:
+    """Whether what happens every so many steps happens after `done`; at the end always."""
+    return done == config.steps or (every > 0 and done % every == 0)
+
+
+def make_batches(config: TrainConfig, catalog: Catalog, here: Processes, *, quiet: bool) -> Batches:
+    """Joins task and data; where no validation clip can be used, says so and does not evaluate.
+
+    Raises:
+        InputError: the batch cannot be divided, or no training clip can be used.
+    """
+    if config.batch_size % (here.num * config.accumulate):
+        raise InputError(
+            f"batch_size {config.batch_size}: must be divisible by processes × accumulate "
+            f"({here.num} × {config.accumulate})"
+        )
+    validation = catalog.select(split="validation") if config.num_evaluation_samples else None
+    if validation is not None:
+        try:
+            config.task.items(validation)
+        except InputError as error:
+            validation = None
+            if not quiet:
+                folder.say(f"no evaluation, the validation split cannot be used: {error}")
+    return Batches(
+        task=config.task,
+        train=catalog.select(split="train"),
+        validation=validation,
+        seed=config.seed,
+        share=Share(batch_size=config.batch_size, rank=here.rank, num_processes=here.num),
+        num_evaluation_samples=config.num_evaluation_samples,
+    )
+
+
+def batch_keys(config: TrainConfig, *, start: int, evaluates: bool) -> Iterator[BatchKey]:
+    """Gives the batches from step `start` on, evaluations included, in the order of their use."""
+    for step in range(start, config.steps):
+        yield BatchKey(split="train", number=step)
+        if evaluates and due(config.evaluate_every, step + 1, config):
+            for number in range(num_evaluation_batches(config)):
+                yield BatchKey(split="validation", number=number)
+
+
+def num_evaluation_batches(config: TrainConfig) -> int:
+    """Gives the number of batches of one evaluation."""
+    return math.ceil(config.num_evaluation_samples / config.batch_size)
+
+
+def to_device(batch: dict[str, Tensor], where: device) -> dict[str, Tensor]:
+    """Moves a batch; from pinned memory without waiting."""
+    return {name: value.to(where, non_blocking=True) for name, value in batch.items()}
+
+
+def parts(batch: dict[str, Tensor], num: int) -> Iterator[dict[str, Tensor]]:
+    """Divides a batch into `num` equal parts."""
+    size = next(iter(batch.values())).shape[0] // num
+    for start in range(0, size * num, size):
+        yield {name: value[start : start + size] for name, value in batch.items()}

@@ -1,0 +1,246 @@
+"""The folder of a run: whose it is, what is noted in it, and the encoders that it hands on.
+
+config.json  run.json  metrics.jsonl  timings.jsonl  checkpoints/  tensorboard/
+vision_encoder.safetensors + .json, sound_encoder.safetensors + .json      (at the end)
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from avssl import __version__
+from avssl.catalog import Catalog
+from avssl.config import FILE_NAME, TrainConfig, differences, read_config, write_config
+from avssl.errors import AvsslError, InputError
+from avssl.files import write_json
+from avssl.run.checkpoint import list_checkpoints, read_facts
+from avssl.run.parallel import Processes
+from avssl.task import Learner, describe
+
+RUN_FILE = "run.json"
+_MAY_DIFFER = ("out", "data", "workers")
+"""Fields that change no result: the data are checked by their fingerprint."""
+
+
+def claim(config: TrainConfig, here: Processes) -> None:
+    """Makes the run's folder, or finds the same run in it.
+
+    Raises:
+        InputError: the folder holds another run or other things, or cannot be written.
+    """
+    problem: list[str | None] = [None]
+    if here.first:
+        try:
+            _claim(config)
+        except OSError as error:
+            problem = [f"{config.out}: cannot be written ({error.strerror or error})"]
+        except InputError as error:
+            problem = [str(error)]
+    if dist.is_initialized():
+        dist.broadcast_object_list(problem, src=0)
+    if problem[0]:
+        raise InputError(problem[0])
+
+
+def _claim(config: TrainConfig) -> None:
+    directory = Path(config.out)
+    if (directory / FILE_NAME).is_file():
+        other = differences(read_config(directory), config, ignore=_MAY_DIFFER)
+        if other:
+            raise InputError(
+                f"{directory}: holds another run ({other[0]}); `avssl resume {directory}` goes on "
+                "with that one, another --out starts this one"
+            )
+    elif directory.is_dir() and any(directory.iterdir()):
+        raise InputError(
+            f"{directory}: not empty and not the folder of a run; choose another --out"
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    write_config(config, directory)
+
+
+def continued(
+    directory: str | os.PathLike[str],
+    *,
+    steps: int | None = None,
+    data: str | None = None,
+    workers: int | None = None,
+) -> TrainConfig:
+    """Gives the configuration with which a run goes on; a new length is written into its folder.
+
+    Raises:
+        InputError: the folder holds no run, or the run is already longer.
+    """
+    config = read_config(directory)
+    changes: dict[str, Any] = {"out": os.fspath(directory)}
+    for name, value in (("steps", steps), ("data", data), ("workers", workers)):
+        if value is not None:
+            changes[name] = value
+    changed = dataclasses.replace(config, **changes)
+    if saved := list_checkpoints(directory):
+        done = int(read_facts(saved[-1])["step"])
+        if done > changed.steps:
+            raise InputError(f"steps {changed.steps}: the run has already done {done}")
+    if int(os.environ.get("RANK", "0")) == 0:
+        write_config(changed, directory)
+    return changed
+
+
+def check_facts(path: Path, config: TrainConfig, fingerprint: str) -> int:
+    """Gives the step of a checkpoint after checking that it belongs to this run and this data.
+
+    Raises:
+        InputError: the data set has changed since, or the run has already done more steps.
+    """
+    facts = read_facts(path)
+    if facts["data_fingerprint"] != fingerprint:
+        raise InputError(
+            f"{config.data}: not the data set that the run began with (fingerprint {fingerprint}, "
+            f"then {facts['data_fingerprint']}); give that one, or start a new --out"
+        )
+    if facts["step"] > config.steps:
+        raise InputError(f"steps {config.steps}: the run has already done {facts['step']}")
+    return int(facts["step"])
+
+
+def holds_stream(ref: str, stream: str) -> bool:
+    """Whether a REF can give an encoder for `stream`: a run's folder may hold one of them only."""
+    if Path(ref).is_dir():
+        return (Path(ref) / f"{stream}_encoder.safetensors").is_file() or not any(
+            Path(ref).glob("*_encoder.safetensors")  # then loading says what is wrong
+        )
+    if ref.startswith(("timm:", "random:")):
+        return stream == "vision"
+    return f"{'sound' if stream == 'vision' else 'vision'}_encoder" not in Path(ref).name
+
+
+def say(text: str) -> None:
+    """Prints a line for a person on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def beside_trivial(scores: Mapping[str, float], trivial: Mapping[str, float]) -> str:
+    """Gives one line: every score, with the best blind guess where it is known."""
+    return ", ".join(
+        f"{name} {value:.3f}" + (f" (blind {trivial[name]:.3f})" if name in trivial else "")
+        for name, value in scores.items()
+    )
+
+
+class Notes:
+    """What the run knows about itself, in `run.json` while it goes and beside each encoder."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        here: Processes,
+        *,
+        catalog: Catalog,
+        validation: Catalog | None,
+        learner: Learner,
+    ) -> None:
+        self._config, self._here = config, here
+        self.trivial = {} if validation is None else config.task.trivial(validation)
+        """Scores of the best blind guess on the validation split."""
+        self._facts: dict[str, Any] = {
+            "task": config.task.name,
+            "described": describe(config.task),
+            "recipe": config.recipe,
+            "num_parameters": sum(weight.numel() for weight in learner.parameters()),
+            "num_clips": {
+                split: len(catalog.select(split=split)) for split in ("train", "validation", "test")
+            },
+            "data": config.data,
+            "data_fingerprint": catalog.fingerprint(),
+            "initial_weights": _origin(config),
+            "trivial": self.trivial,
+            "num_processes": here.num,
+            "device": _device_name(here.device),
+            "versions": {
+                "avssl": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+        }
+
+    def write(self, *, status: str, step: int, scores: Mapping[str, float]) -> None:
+        """Writes `run.json`; `status` is "running", "stopped" or "done"."""
+        if self._here.first:
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            facts = {"status": status, "step": step, "steps": self._config.steps, "written": now}
+            found = {**facts, "scores": dict(scores), **self._facts}
+            write_json(Path(self._config.out) / RUN_FILE, found)
+
+    def hand_on(
+        self,
+        encoders: nn.ModuleDict,
+        state: Mapping[str, Tensor],
+        *,
+        step: int,
+        scores: Mapping[str, float],
+    ) -> None:
+        """Writes the encoders of the last step, of their running mean where that is on.
+
+        Args:
+            encoders: the bare encoders, on the CPU; filled from `state`.
+            state: what the checkpoint holds.
+            step: steps done.
+            scores: of the last evaluation.
+        """
+        from avssl.model import save_encoder
+
+        part = "ema" if self._config.ema_decay else "model"
+        prefix = f"{part}/encoders."
+        encoders.load_state_dict(
+            {k[len(prefix) :]: value for k, value in state.items() if k.startswith(prefix)}
+        )
+        metadata = {
+            **self._facts,
+            "step": step,
+            "weights": "running mean" if part == "ema" else "last step",
+            "scores": dict(scores),
+        }
+        for stream, encoder in encoders.items():
+            save_encoder(encoder, self._config.out, metadata=metadata, stream=stream)  # type: ignore[arg-type]
+
+
+def read_run(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads `run.json` of a run's folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(directory) / RUN_FILE
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable ({error})") from error
+
+
+def _origin(config: TrainConfig) -> dict[str, Any] | None:
+    if not config.init:
+        return None
+    from avssl.model import read_description
+
+    found: dict[str, Any] = {"ref": config.init}
+    try:
+        described = read_description(config.init)
+    except AvsslError:
+        return found
+    return {**found, "licence": described.get("licence")}
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({torch.get_num_threads()} threads)"

@@ -1,0 +1,139 @@
+"""Processes and devices: what torchrun says, and how the learner is wrapped for it."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avssl.errors import InputError
+from avssl.task import Learner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processes:
+    """This process among all of the run."""
+
+    rank: int = 0
+    num: int = 1
+    """How many there are."""
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+
+@contextlib.contextmanager
+def processes(device: str) -> Iterator[Processes]:
+    """Joins the processes that torchrun started, or is alone.
+
+    Args:
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        InputError: cuda is asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device 'cuda': torch finds no GPU here; see `avssl doctor`")
+    use_gpu = device != "cpu" and torch.cuda.is_available()
+    num = int(os.environ.get("WORLD_SIZE", "1"))
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    chosen = torch.device("cuda", local_rank) if use_gpu else torch.device("cpu")
+    if use_gpu:
+        torch.cuda.set_device(chosen)
+    joined_here = num > 1 and not dist.is_initialized()
+    if joined_here:
+        dist.init_process_group("nccl" if use_gpu else "gloo")
+    try:
+        if dist.is_initialized():
+            yield Processes(rank=dist.get_rank(), num=dist.get_world_size(), device=chosen)
+        else:
+            yield Processes(device=chosen)
+    finally:
+        if joined_here:
+            dist.destroy_process_group()
+
+
+def wrap(learner: Learner, *, parallel: str, processes: Processes) -> nn.Module:
+    """Wraps the learner for several processes: its forward pass then averages the gradients.
+
+    "fsdp2" puts each encoder, the head and the whole in shards; "ddp" copies.
+    """
+    if parallel == "fsdp2":
+        if not dist.is_initialized():
+            raise InputError(
+                "parallel 'fsdp2': needs torchrun, for example `torchrun "
+                "--nproc-per-node 2 -m avssl train …`"
+            )
+        shard(learner, processes=processes)
+        return learner
+    if processes.num == 1:
+        return learner
+    from torch.nn.parallel import DistributedDataParallel
+
+    ids = [processes.device.index] if processes.device.type == "cuda" else None
+    return DistributedDataParallel(learner, device_ids=ids, gradient_as_bucket_view=True)
+
+
+def shard(learner: Learner, *, processes: Processes) -> None:
+    """Puts the weights in shards, in place (FSDP2)."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+    mesh = init_device_mesh(processes.device.type, (processes.num,))
+    for part in (*learner.encoders.values(), learner.head):
+        if any(True for _ in part.parameters()):
+            fully_shard(part, mesh=mesh)
+    fully_shard(learner, mesh=mesh)
+    register_fsdp_forward_method(learner, "outputs")
+
+
+@contextlib.contextmanager
+def without_sync(wrapped: nn.Module, active: bool) -> Iterator[None]:
+    """Leaves the gradients of this pass unsynchronised (all passes of a step but the last)."""
+    if active and hasattr(wrapped, "no_sync"):
+        with wrapped.no_sync():  # type: ignore[operator]
+            yield
+    elif hasattr(wrapped, "set_requires_gradient_sync"):
+        wrapped.set_requires_gradient_sync(not active)  # type: ignore[operator]
+        yield
+    else:
+        yield
+
+
+def reduce_sums(sums: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Adds up (sum, count) pairs over all processes: afterwards the first process holds the totals
+    and the others zeros, so that adding on and reducing again stays right."""
+    if not sums or not dist.is_initialized():
+        return dict(sums)
+    total = torch.stack(list(sums.values()))
+    dist.all_reduce(total)
+    if dist.get_rank() != 0:
+        total.zero_()
+    return dict(zip(sums, total, strict=True))
+
+
+def any_process(flag: bool, processes: Processes) -> bool:
+    """Whether the flag is up in any process."""
+    if processes.num == 1:
+        return flag
+    value = torch.tensor(float(flag), device=processes.device)
+    dist.all_reduce(value, op=dist.ReduceOp.MAX)
+    return bool(value.item())
+
+
+def gather_rows(column: Tensor) -> NDArray[np.float64]:
+    """Joins per-sample numbers, tensor [share], of all processes in the order of their ranks."""
+    column = column.detach().double().contiguous()
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        parts = [torch.empty_like(column) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, column)
+        column = torch.cat(parts)
+    return column.cpu().numpy()
