@@ -7,12 +7,9 @@ back as an equal object, and nothing derived is ever written into it.
 """
 
 import dataclasses
-import difflib
 import json
 import math
 import os
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +17,9 @@ from typing import Any, Literal
 
 from avssl import downstream, pretext
 from avssl.errors import InputError
+from avssl.files import write_json
 from avssl.task import Recipe
+from avssl.typed_json import from_json, known_name, to_json
 
 SCHEMA_VERSION = 1
 FILE_NAME = "config.json"
@@ -55,13 +54,12 @@ class OptimConfig:
     def __post_init__(self) -> None:
         _one_of("optim.name", self.name, ("adamw", "adam", "sgd"))
         _one_of("optim.schedule", self.schedule, ("constant", "cosine", "step"))
-        _at_least("optim.lr", self.lr, 0)
-        _at_least("optim.weight_decay", self.weight_decay, 0)
-        _at_least("optim.warmup_steps", self.warmup_steps, 0)
-        _at_least("optim.clip_norm", self.clip_norm, 0)
-        _at_least("optim.step_factor", self.step_factor, 0)
-        for name, value in (("momentum", self.momentum), *(("betas", b) for b in self.betas)):
-            _below_one(f"optim.{name}", value)
+        for name in ("lr", "weight_decay", "clip_norm", "step_factor"):
+            _number(f"optim.{name}", getattr(self, name), 0)
+        _whole("optim.warmup_steps", self.warmup_steps, 0)
+        _number("optim.momentum", self.momentum, 0, 1)
+        for beta in self.betas:
+            _number("optim.betas", beta, 0, 1)
         if list(self.step_at) != sorted(set(self.step_at)) or any(s < 0 for s in self.step_at):
             raise InputError(f"optim.step_at {self.step_at}: steps must rise, from 0")
         if self.schedule == "step" and not self.step_at:
@@ -133,13 +131,13 @@ class TrainConfig:
         for name in ("data", "out"):
             if getattr(self, name) == "":
                 raise InputError(f"{name} is empty: must be a folder")
-        _at_least("seed", self.seed, 0)
         for name in ("steps", "batch_size", "accumulate", "log_every"):
-            _at_least(name, getattr(self, name), 1)
-        for name in ("evaluate_every", "num_evaluation_samples", "save_every", "keep_checkpoints"):
-            _at_least(name, getattr(self, name), 0)
-        _at_least("workers", self.workers, -1)
-        _below_one("ema_decay", self.ema_decay)
+            _whole(name, getattr(self, name), 1)
+        for name in ("seed", "evaluate_every", "num_evaluation_samples", "save_every"):
+            _whole(name, getattr(self, name), 0)
+        _whole("keep_checkpoints", self.keep_checkpoints, 0)
+        _whole("workers", self.workers, -1)
+        _number("ema_decay", self.ema_decay, 0, 1)
         _one_of("precision", self.precision, ("fp32", "bf16"))
         _one_of("parallel", self.parallel, ("ddp", "fsdp2"))
         _one_of("device", self.device, ("auto", "cpu", "cuda"))
@@ -160,7 +158,7 @@ def recipes(task_name: str) -> dict[str, Recipe]:
     Raises:
         InputError: there is no such task; names the nearest.
     """
-    _known("task", task_name, list(task_classes()), "see `avssl tasks`")
+    known_name("task", task_name, list(task_classes()), "see `avssl tasks`")
     table = {**getattr(pretext, "RECIPES", {}), **getattr(downstream, "RECIPES", {})}
     return dict(table.get(task_name, {}))
 
@@ -184,7 +182,7 @@ def config_from_recipe(
     recipe_name = recipe_name or ("small" if "small" in known else next(iter(known), ""))
     if not recipe_name:
         return TrainConfig(task=task_classes()[task_name](), data=data, out=out, **changes)
-    _known(f"recipe of {task_name}", recipe_name, list(known), f"one of: {', '.join(known)}")
+    known_name(f"recipe of {task_name}", recipe_name, list(known), f"one of: {', '.join(known)}")
     recipe = known[recipe_name]
     config = TrainConfig(task=recipe.task, data=data, out=out, recipe=recipe_name)
     return replaced(replaced(config, recipe.settings), changes)
@@ -197,7 +195,7 @@ def replaced(config: Any, settings: Mapping[str, Any]) -> Any:
     names = [item.name for item in dataclasses.fields(config)]
     for key, value in settings.items():
         name, _, rest = key.partition(".")
-        _known("setting", name, names, f"one of: {', '.join(names)}")
+        known_name("setting", name, names, f"one of: {', '.join(names)}")
         if rest:
             deeper.setdefault(name, {})[rest] = value
         else:
@@ -210,11 +208,11 @@ def replaced(config: Any, settings: Mapping[str, Any]) -> Any:
 def config_to_json(config: TrainConfig) -> dict[str, Any]:
     """Gives the configuration as JSON values; the task is an object with its name."""
     values = {
-        item.name: _plain(getattr(config, item.name))
+        item.name: to_json(getattr(config, item.name))
         for item in dataclasses.fields(config)
         if item.name != "task"
     }
-    task = {"name": config.task.name, **_plain(config.task)}
+    task = {"name": config.task.name, **to_json(config.task)}
     return {"schema_version": SCHEMA_VERSION, "task": task, **values}
 
 
@@ -235,14 +233,14 @@ def config_from_json(value: Mapping[str, Any]) -> TrainConfig:
         raise InputError(f"configuration: task {task!r}: must be an object with a name")
     knobs = {key: inner for key, inner in task.items() if key != "name"}
     classes = task_classes()
-    _known("task", task["name"], list(classes), "see `avssl tasks`")
-    return _read(TrainConfig, {**values, "task": _read(classes[task["name"]], knobs, "task")}, "")
+    known_name("task", task["name"], list(classes), "see `avssl tasks`")
+    return from_json(
+        TrainConfig, {**values, "task": from_json(classes[task["name"]], knobs, "task")}, ""
+    )
 
 
 def write_config(config: TrainConfig, directory: str | os.PathLike[str]) -> None:
     """Writes `config.json` into a run's folder."""
-    from avssl.files import write_json
-
     write_json(Path(directory) / FILE_NAME, config_to_json(config))
 
 
@@ -284,84 +282,17 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, (tuple, list)):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-def _read(kind: Any, value: Any, where: str) -> Any:
-    """Turns a JSON value into `kind`: a dataclass, a tuple, a choice or a plain one."""
-    origin, inside = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        if isinstance(value, kind):
-            return value
-        if not isinstance(value, dict):
-            raise InputError(f"{where} {value!r}: must be an object")
-        kinds, dot = typing.get_type_hints(kind), f"{where}." if where else ""
-        names = [item.name for item in dataclasses.fields(kind)]
-        for key in value:
-            _known("setting", f"{dot}{key}", [f"{dot}{name}" for name in names], "not a field")
-        missing = [
-            item.name
-            for item in dataclasses.fields(kind)
-            if item.name not in value
-            and item.default is dataclasses.MISSING
-            and item.default_factory is dataclasses.MISSING
-        ]
-        if missing:
-            raise InputError(f"{dot}{missing[0]} is missing")
-        return kind(**{key: _read(kinds[key], v, f"{dot}{key}") for key, v in value.items()})
-    if origin in (types.UnionType, typing.Union):
-        for choice in inside:
-            try:
-                return _read(choice, value, where)
-            except InputError:
-                continue
-        raise InputError(f"{where} {value!r}: must be one of {inside}")
-    if origin is Literal:
-        return _one_of(where, value, inside)
-    if origin in (tuple, list) and isinstance(value, list):
-        variadic = origin is list or (len(inside) == 2 and inside[1] is Ellipsis)
-        each = [inside[0]] * len(value) if variadic else list(inside)
-        if len(each) != len(value):
-            raise InputError(f"{where} {value!r}: must have {len(each)} values")
-        return origin(_read(k, v, where) for k, v in zip(each, value, strict=True))
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    plain = {None: type(None)}.get(kind, kind)
-    if plain is Any or (isinstance(plain, type) and type(value) is plain):
-        return value
-    if isinstance(plain, type) and issubclass(plain, os.PathLike) and isinstance(value, str):
-        return Path(value)
-    if origin in (dict, Mapping) and isinstance(value, dict):
-        return value
-    raise InputError(f"{where} {value!r}: must be {getattr(kind, '__name__', kind)}")
-
-
-def _known(what: str, name: str, names: Sequence[str], otherwise: str) -> None:
-    if name not in names:
-        near = difflib.get_close_matches(str(name), names, n=1)
-        raise InputError(
-            f"no {what} {name!r}; {f'did you mean {near[0]!r}?' if near else otherwise}"
-        )
-
-
-def _one_of(name: str, value: Any, choices: Sequence[Any]) -> Any:
+def _one_of(name: str, value: Any, choices: Sequence[Any]) -> None:
     if value not in choices:
         raise InputError(f"{name} {value!r}: must be one of {', '.join(map(repr, choices))}")
-    return value
 
 
-def _at_least(name: str, value: float, low: float) -> None:
-    if not (math.isfinite(value) and value >= low):
-        raise InputError(f"{name} {value}: must be {low} or more")
+def _whole(name: str, value: Any, low: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise InputError(f"{name} {value!r}: must be a whole number, {low} or more")
 
 
-def _below_one(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise InputError(f"{name} {value}: must be from 0 to below 1")
+def _number(name: str, value: Any, low: float, below: float = math.inf) -> None:
+    if not isinstance(value, (int, float)) or not low <= value < below:
+        rule = f"from {low:g} to below {below:g}" if below < math.inf else f"{low:g} or more"
+        raise InputError(f"{name} {value!r}: must be a number, {rule}")

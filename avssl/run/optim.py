@@ -61,7 +61,7 @@ def ema_decay(decay: float, step: int) -> float:
 def update_ema(ema: nn.Module, learner: nn.Module, decay: float) -> None:
     """Moves the running mean: ema ← decay · ema + (1 − decay) · weights; buffers are copied."""
     mean, now = list(ema.parameters()), list(learner.parameters())
-    torch._foreach_lerp_(_local(mean), _local(now), 1 - decay)
+    torch._foreach_lerp_(_local(mean), _local(now), 1 - decay)  # type: ignore[attr-defined]
     for to, source in zip(ema.buffers(), learner.buffers(), strict=True):
         to.copy_(source)
 

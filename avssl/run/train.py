@@ -148,7 +148,6 @@ def _train(config: TrainConfig, here: Processes, signals: StopSignals, *, quiet:
     first_bad, clock = torch.tensor(-1, device=here.device), Clock(here.device)
     title = f"train {config.task.name}"
     with (
-        contextlib.closing(stream),
         contextlib.closing(log),
         progress_bar(title, total=config.steps, unit="step", start=start, quiet=quiet) as bar,
     ):
