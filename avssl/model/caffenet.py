@@ -7,7 +7,7 @@
     conv5 256 x 3x3, 2 groups        13 px
     pool5 6 px, fc6 4096, fc7 4096
 
-Without `batch_norm` it is the published net: local response normalisation after the first two pools,
+Without `batch_norm` it is the published net: local response normalisation after two pools,
 dropout in fc6 and fc7, Gaussian weights. With it (what the paper pre-trains with), BatchNorm stands
 before every ReLU; LRN and dropout are left out then: our choice, the notes do not say.
 """

@@ -5,8 +5,8 @@
     encoder.features(frames)["res4"]     # maps [batch, channels, h, w]
     encoder.layers["res4"]               # (channels, stride in px)
 
-Shapes: frames [batch, 3, H, W], clip models [batch, 3, T, H, W]; uint8 0–255, or float 0–1. Mean and
-deviation are the encoder's own business: it normalises on the device.
+Shapes: frames [batch, 3, H, W], clip models [batch, 3, T, H, W]; uint8 0–255, or float 0–1. Mean
+and deviation are the encoder's own business: it normalises on the device.
 """
 
 import contextlib
@@ -83,7 +83,7 @@ class Encoder(nn.Module):
         return self._run(self.network, self.normalise(frames), False)[0]
 
     def features(self, frames: Tensor) -> dict[str, Tensor]:
-        """Gives all layers' maps by name: [batch, channels, h, w], for clips [batch, c, t, h, w]."""
+        """Gives all maps by name: [batch, channels, h, w], of clips [batch, channels, t, h, w]."""
         return dict(self._run(self.network, self.normalise(frames), True)[1])
 
 
@@ -162,9 +162,7 @@ def _build_timm(name: str, *, pretrained: bool) -> Encoder:
 
 def _build_clip(name: str) -> Encoder:
     if name not in CLIP_NETWORKS:
-        raise InputError(
-            f"encoder pytorchvideo:{name}: must be one of {', '.join(CLIP_NETWORKS)}"
-        )
+        raise InputError(f"encoder pytorchvideo:{name}: must be one of {', '.join(CLIP_NETWORKS)}")
     num_frames, size_px = CLIP_NETWORKS[name]
     if name == "x3d_s":
         from pytorchvideo.models.x3d import create_x3d
@@ -175,7 +173,9 @@ def _build_clip(name: str) -> Encoder:
     elif name == "slow_r50":
         from pytorchvideo.models.resnet import create_resnet
 
-        whole = create_resnet(stem_conv_kernel_size=(1, 7, 7), head_pool_kernel_size=(8, 7, 7))
+        # Its annotations say tuples of one number; its code and its own hub pass three.
+        kernels: Any = {"stem_conv_kernel_size": (1, 7, 7), "head_pool_kernel_size": (8, 7, 7)}
+        whole = create_resnet(**kernels)
         widths = (64, 256, 512, 1024, 2048)
         strides = (4, 4, 8, 16, 32)
     else:
@@ -256,7 +256,8 @@ def build_encoder(
             stack.enter_context(torch.random.fork_rng(devices=[]))
             torch.manual_seed(seed)
         plain = name.removeprefix("timm:")
-        if plain != name or name not in OWN_NETWORKS and not name.startswith("pytorchvideo:"):
+        is_other = name in OWN_NETWORKS or name.startswith("pytorchvideo:")
+        if not is_other:
             return _build_timm(plain, pretrained=pretrained)
         if pretrained:
             raise InputError(f"encoder {name!r}: there are no published weights; give a file")

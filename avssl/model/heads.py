@@ -24,9 +24,7 @@ class ConcatFusion(nn.Module):
         self.net = (
             nn.Linear(joined, num_outputs)
             if hidden is None
-            else nn.Sequential(
-                nn.Linear(joined, hidden), nn.ReLU(), nn.Linear(hidden, num_outputs)
-            )
+            else nn.Sequential(nn.Linear(joined, hidden), nn.ReLU(), nn.Linear(hidden, num_outputs))
         )
 
     def forward(self, vectors: Tensor) -> Tensor:
@@ -37,8 +35,8 @@ class ConcatFusion(nn.Module):
 class DifferenceFusion(nn.Module):
     """Squared differences of every pair of embeddings, then a small network.
 
-    Order and time enter through distances: with d(x, y) the difference of the embeddings of x and y,
-    the middle of three frames in order is close to both ends. A concatenation has to discover
+    Order and time enter through distances: the embedding of the
+    middle of three frames in order is close to both ends. A concatenation has to discover
     multiplication for that, which it may not do for hundreds of steps.
     """
 

@@ -102,9 +102,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 def _fill(encoder: Encoder, weights: Mapping[str, Tensor], *, path: Path) -> Encoder:
     """Loads `weights` into the bare network; every weight of it must be there, in its shape."""
     wanted = encoder.network.state_dict()
-    wrong = [
-        key for key in wanted if key not in weights or weights[key].shape != wanted[key].shape
-    ]
+    wrong = [key for key in wanted if key not in weights or weights[key].shape != wanted[key].shape]
     if wrong:
         raise InputError(
             f"{path}: does not fit {encoder.name}: {len(wrong)} of {len(wanted)} weights are "

@@ -1,1 +1,17 @@
 """Pretext tasks: one file is one task; the registry is an explicit dict."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from avssl.pretext import shuffle_and_learn
+from avssl.task import Recipe
+
+TASKS: dict[str, type[Any]] = {
+    "shuffle-and-learn": shuffle_and_learn.ShuffleAndLearn,
+}
+"""Name on the command line → class of the task."""
+
+RECIPES: dict[str, Mapping[str, Recipe]] = {
+    "shuffle-and-learn": shuffle_and_learn.RECIPES,
+}
+"""Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

@@ -17,7 +17,9 @@ def shot_numbers(row: ClipRow) -> NDArray[np.int64]:
     """
     times_s = row.frame_times_s
     tolerance_s = 0.5 * (row.step_s if row.step_s > 0 else 1e-3)
-    return np.searchsorted(np.sort(row.cuts_s), times_s + tolerance_s, side="right").astype(np.int64)
+    return np.searchsorted(np.sort(row.cuts_s), times_s + tolerance_s, side="right").astype(
+        np.int64
+    )
 
 
 def picture_numbers(row: ClipRow) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Which item a position of training is, and the randomness that belongs to it.
 
-Sample N of a run is a pure function of (seed, N): there is no loader state, so a run resumes exactly
-and any number of workers or processes gives the same batches.
+Sample N of a run is a pure function of (seed, N): there is no loader state, so a run resumes
+exactly and any number of workers or processes gives the same batches.
 
     position    0 1 2 3 4 5 6 7 8 …
     epoch       0 0 0 0 1 1 1 1 2 …     num_items = 4

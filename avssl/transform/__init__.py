@@ -1,1 +1,1 @@
-"""Frames, patches, colour and sound; every random function takes rng."""
+"""Frames, patches, colour and sound as a network may see them."""

@@ -1,0 +1,434 @@
+"""Shuffle and Learn: were these three frames filmed in this order?
+
+Misra, Zitnick, Hebert, ECCV 2016 (arXiv 1603.08561). The paper's text was not at hand: its figures
+come from notes on third-party summaries and on the authors' released settings
+(github.com/imisra/shuffle-tuple); docs/shuffle_and_learn.md says which is from where. What they
+leave open is ours, and marked [ours].
+
+Five frames a < b < c < d < e of one window with much motion, inside one shot:
+
+    time  ──a─────b────────c───────d─────e──▶
+            └τ_min┘└──── τ_max ────┘└τ_min┘     at least τ_min, |b - d| = τ_max
+    1:             b        c       d           in order
+    0:             b ← a            d           the middle one is from before
+    0:             b            e → d           the middle one is from after
+
+Each is reversed in time with p = ½; that changes no label. The ends b and d are drawn before the
+label, so they tell nothing: only the middle frame does. A network has to see where what moves has
+got to; how it could cheat instead, and what stops it, stands in `ShuffleAndLearn.shortcuts`.
+
+Shapes: B triplets, S x S px, T frames of a clip (3-D encoders). Batch: frames uint8
+[B, 3, 3, S, S] or [B, 3, 3, T, S, S] (triplet, colour), label int64 [B], weight float32 [B].
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avssl.catalog import Catalog, ClipRow
+from avssl.errors import InputError
+from avssl.model.heads import FUSIONS, build_fusion
+from avssl.pretext import triplet_probes as probes
+from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
+from avssl.sample.clock import key_frame_period
+from avssl.sample.windows import Windows, draw_alike, find_windows
+from avssl.task import Batch, Outputs, Recipe
+from avssl.transform import frames as pictures
+from avssl.transform import measure
+
+ORDERS = ("in order", "middle from before", "middle from after")
+"""`Plan.target["order"]` counts in this list; 0 is the positive class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShuffleAndLearn:
+    """Tell triplets of frames in order from triplets whose middle frame is from elsewhere."""
+
+    name: ClassVar[str] = "shuffle-and-learn"
+    summary: ClassVar[str] = "were these three frames filmed in this order?"
+    streams: ClassVar[tuple[str, ...]] = ("vision",)
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = (
+        Shortcut(
+            name="end frames",
+            kind="bookkeeping",
+            leak="If the ends of negatives were closer together, they alone would tell.",
+            guard="b and d are drawn before the label: one distribution for both classes.",
+            probe=probes.ends,
+            off={"shared_ends": False},
+        ),
+        Shortcut(
+            name="GOP phase",
+            kind="bookkeeping",
+            leak="Frames after a key frame are sharper; c, a and e could differ in their place.",
+            guard="The middle frame's place between key frames is drawn before the label.",
+            probe=probes.gop_phase,
+            off={"match_gop_phase": False},
+        ),
+        Shortcut(
+            name="repeated pictures",
+            kind="content",
+            leak="Where frames are repeated or stand still, a negative's middle equals an end.",
+            guard="All five frames show different pictures, by the catalogue's repeats and stills.",
+            probe=probes.same_picture,
+            off={"distinct_pictures": False},
+        ),
+        Shortcut(
+            name="shot cut",
+            kind="content",
+            leak="Across a cut the odd picture out is seen without looking at motion.",
+            guard="All five frames are of one shot.",
+            probe=probes.differences,
+            off={"within_shot": False},
+        ),
+        Shortcut(
+            name="frame difference",
+            kind="content",
+            leak="The middle of a steady motion is closer to both ends than a frame from outside.",
+            guard="Own crop and colour for each frame (`crop_jitter`, `color_per_frame`); in part.",
+            probe=probes.differences,
+            off={"crop_jitter": 0.0, "color_per_frame": False},
+        ),
+        Shortcut(
+            name="brightness ramp",
+            kind="content",
+            leak="While the light rises or falls, the order of brightness is the order of time.",
+            guard="Own brightness for each frame (`brightness` with `color_per_frame`).",
+            probe=probes.brightness,
+            off={"brightness": 0.0, "color_per_frame": False},
+        ),
+    )
+
+    tau_max_s: float = 2.4
+    """|b - d|, seconds (the paper's 60 frames of 25 a second)."""
+    tau_min_s: float = 0.6
+    """Least |a - b| and |d - e|, seconds (the paper's 15 frames of 25 a second)."""
+    tau_max_frames: int | None = None
+    """|b - d| in frames of the clip instead of seconds; with `tau_min_frames`."""
+    tau_min_frames: int | None = None
+    """Least |a - b| and |d - e| in frames of the clip; with `tau_max_frames`."""
+    tau_max_spread: float = 0.0
+    """|b - d| is drawn evenly from (1 - this) to 1 times τ_max; the paper has one value."""
+    reach: float = 2.0
+    """a and e are at most this many τ_min from b and d [ours: the window's length is not known]."""
+    middle_margin: float = 0.125
+    """c is at least this share of |b - d| away from both [ours: nearer ones look like an end]."""
+    positive_share: float = 0.25
+    """Share of triplets in order (the paper's best)."""
+    motion_power: float = 1.0
+    """Windows are drawn in proportion to their motion to this power; 0: all alike."""
+    min_motion: float = 0.0
+    """Least motion between a and b and between d and e, in short sides of the picture: the plan's
+    similarity filter [ours: a plan sees no pixels; the mean flow stands in]."""
+    min_difference_levels: float = 0.0
+    """Root mean square difference of c from a and e, in levels of 255, below which a triplet does
+    not count (the paper's similarity filter on pixels; its threshold is not known). 0: off, and
+    3 frames are read, not 6."""
+    match_gop_phase: bool = True
+    """Draw the middle frame's place between key frames before the label."""
+    shared_ends: bool = True
+    """Off: negatives are (b, d, c), whose ends differ from a positive's. To show the leak only."""
+    distinct_pictures: bool = True
+    """Off: repeated frames and still stretches count as different. To show the leak only."""
+    within_shot: bool = True
+    """Off: triplets may span cuts. To show the leak only."""
+    clip_frames: int = 1
+    """Frames around each of the three times, for 3-D encoders."""
+    clip_step_s: float = 1 / 15
+    """Time between the frames of such a clip."""
+    size_px: int = 64
+    """Side of the pictures that the network sees."""
+    crop_scale: tuple[float, float] = (0.6, 1.0)
+    """Side of the square cut out, as a share of the short side, drawn evenly from this range."""
+    crop_jitter: float = 0.0
+    """Own crop for each frame: shift and scale by up to this share of the side; 0: one for all."""
+    flip: bool = True
+    """Mirror all three with p = ½."""
+    brightness: float = 0.2
+    """Factor from 1 ± this."""
+    contrast: float = 0.2
+    """Factor from 1 ± this."""
+    saturation: float = 0.2
+    """Factor from 1 ± this."""
+    channel_gain: float = 0.0
+    """Factor of each colour channel from 1 ± this (the released code has 0.2, switched off)."""
+    channel_shift: float = 0.0
+    """Levels added to each channel, ± this (the released code has 5, switched off)."""
+    grey_probability: float = 0.0
+    """Chance that a picture loses its colour."""
+    color_per_frame: bool = True
+    """Each frame has its own colour change; off: one for all three."""
+    fusion: str = "difference"
+    """How the three vectors are joined: "concat" (the paper), "concat-mlp", "difference"."""
+    embedding: int = 128
+    """Length of the embeddings that "difference" compares."""
+    hidden: int = 128
+    """Width of the hidden layer of "concat-mlp" and "difference"."""
+
+    def __post_init__(self) -> None:
+        if self.fusion not in FUSIONS:
+            raise InputError(f"fusion {self.fusion!r}: must be one of {', '.join(FUSIONS)}")
+        if (self.tau_max_frames is None) != (self.tau_min_frames is None):
+            raise InputError("tau_max_frames and tau_min_frames: give both or neither")
+        if min(self._taus()) <= 0:
+            raise InputError(f"tau_max and tau_min {self._taus()}: must be above 0")
+        if not 0 < self.positive_share < 1:
+            raise InputError(f"positive_share {self.positive_share}: must be between 0 and 1")
+        if not 0 <= self.tau_max_spread < 1 or not 0 <= self.middle_margin < 0.5:
+            raise InputError("tau_max_spread must be in [0, 1), middle_margin in [0, 0.5)")
+        if self.reach < 1 or self.clip_frames < 1 or self.size_px < 1:
+            raise InputError("reach, clip_frames and size_px: must be at least 1")
+        if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
+            raise InputError(f"crop_scale {self.crop_scale}: must rise within (0, 1]")
+
+    def _taus(self) -> tuple[float, float]:
+        """τ_max and τ_min, in seconds, or in frames where those are given."""
+        if self.tau_max_frames is not None and self.tau_min_frames is not None:
+            return float(self.tau_max_frames), float(self.tau_min_frames)
+        return self.tau_max_s, self.tau_min_s
+
+    def _windows(self, row: ClipRow, span: float) -> Windows:
+        return find_windows(
+            row,
+            span=span,
+            least_outside=self._taus()[1],
+            most_outside=self._taus()[1] * self.reach,
+            middle_margin=self.middle_margin,
+            least_motion=self.min_motion,
+            edge_s=(self.clip_frames - 1) / 2 * self.clip_step_s,
+            in_frames=self.tau_max_frames is not None,
+            within_shot=self.within_shot,
+            distinct_pictures=self.distinct_pictures,
+        )
+
+    def items(self, catalog: Catalog) -> NDArray[np.int64]:
+        """Gives the rows that have a window; one stands in it once for every τ_max of places."""
+        span = self._taus()[0]
+        rows = []
+        for index in range(len(catalog)):
+            row = catalog.row(index)
+            num_windows = len(self._windows(row, span).b) if row.num_frames > 4 else 0
+            if num_windows:
+                per_frame = 1.0 if self.tau_max_frames else row.duration_s / row.num_frames
+                rows += [index] * max(1, round(num_windows * per_frame / span))
+        if not rows:
+            tau_max, tau_min = self._taus()
+            unit = "s" if self.tau_max_frames is None else "frames"
+            raise InputError(
+                f"shuffle-and-learn: none of {len(catalog)} clips has a shot of "
+                f"{tau_max + 2 * tau_min:g} {unit} in motion; use smaller tau_max and tau_min, or "
+                "longer clips"
+            )
+        return np.array(rows, dtype=np.int64)
+
+    def sample(self, catalog: Catalog, index: int, rng: np.random.Generator) -> Plan:
+        """Plans one triplet of row `index`.
+
+        All five frames are drawn before the label, always with the same number of random values.
+        """
+        row = catalog.row(index)
+        draw = rng.random(9)
+        tau_max = self._taus()[0]
+        windows = self._windows(row, tau_max * (1 - self.tau_max_spread * draw[0]))
+        if not len(windows.b):  # a shorter span can miss where τ_max, which `items` asks, fits
+            windows = self._windows(row, tau_max)
+        if not len(windows.b):
+            raise InputError(f"{row.clip_id}: no window for shuffle-and-learn; see `items`")
+        motion = windows.motion if windows.motion.any() else np.ones(len(windows.b))
+        total = np.cumsum(motion**self.motion_power)
+        k = min(int(np.searchsorted(total, draw[1] * total[-1], side="right")), len(total) - 1)
+        b, d = int(windows.b[k]), int(windows.d[k])
+        ranges = [
+            (int(windows.first_a[k]), int(windows.last_a[k])),
+            (int(windows.first_c[k]), int(windows.last_c[k])),
+            (int(windows.first_e[k]), int(windows.last_e[k])),
+        ]
+        period = key_frame_period(row)
+        a, c, e = draw_alike(
+            ranges,
+            period=period if self.match_gop_phase else 1,
+            origin=int(row.key_frames[0]) if row.key_frames.size else 0,
+            draw=draw[2:6],
+        )
+        order = 0 if draw[6] < self.positive_share else 1 + int(draw[7] < 0.5)
+        middle = (c, a, e)[order]
+        triplet = [b, middle, d] if self.shared_ends or order == 0 else [b, d, c]
+        if draw[8] < 0.5:
+            triplet.reverse()
+        wanted = triplet if self.min_difference_levels == 0 else [*triplet, a, c, e]
+        return Plan(
+            spans=(FrameSpan(row=index, times_s=self._times_s(row, wanted)),),
+            target={
+                "label": int(order == 0),
+                "order": order,
+                "reversed": int(draw[8] < 0.5),
+                "clip_frames": self.clip_frames,
+                "gop_phases": tuple((frame % period) / period for frame in triplet),
+                "borders_px": tuple(row.borders_px),
+            },
+        )
+
+    def _times_s(self, row: ClipRow, frames: Sequence[int]) -> tuple[float, ...]:
+        """Asks for the middle of each frame's time on screen, where no rounding can miss it."""
+        times_s = row.frame_times_s
+        ends_s = np.append(times_s[1:], row.end_s)
+        around = (np.arange(self.clip_frames) - (self.clip_frames - 1) / 2) * self.clip_step_s
+        asked = [0.5 * (times_s[i] + ends_s[i]) + around for i in frames[:3]]
+        asked += [np.array([0.5 * (times_s[i] + ends_s[i])]) for i in frames[3:]]
+        last_s = float(0.5 * (times_s[-1] + ends_s[-1]))
+        return tuple(np.clip(np.concatenate(asked), times_s[0], last_s).tolist())
+
+    def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
+        """Cuts, scales and colours the three pictures: frames, label, weight (see the top)."""
+        found = clips[0].frames
+        assert found is not None
+        num = self.clip_frames
+        height_px, width_px = found.shape[2:]
+        borders_px = plan.target["borders_px"]
+        assert isinstance(borders_px, tuple)
+        place = {"height_px": height_px, "width_px": width_px, "borders_px": borders_px}
+        box = pictures.draw_box(scale=self.crop_scale, rng=rng, **place)
+        flip = bool(rng.random() < 0.5) and self.flip
+        shown = []
+        shared_color = self._draw_color(rng)
+        for k in range(3):
+            own = pictures.jitter_box(box, jitter=self.crop_jitter, rng=rng, **place)
+            color = self._draw_color(rng)
+            part = pictures.crop_resize(
+                found[k * num : (k + 1) * num], own, size_px=self.size_px, flip=flip
+            )
+            part = (color if self.color_per_frame else shared_color).apply(part)
+            shown.append(part[0] if num == 1 else part.transpose(1, 0, 2, 3))
+        weight = 1.0
+        if self.min_difference_levels > 0:
+            a, c, e = pictures.crop_resize(found[3 * num :], box, size_px=self.size_px)
+            least = min(measure.root_mean_square(c, a), measure.root_mean_square(c, e))
+            weight = float(least >= self.min_difference_levels)
+        return Example(
+            arrays={
+                "frames": np.stack(shown),
+                "label": np.array(plan.target["label"], dtype=np.int64),
+                "weight": np.array(weight, dtype=np.float32),
+            }
+        )
+
+    def _draw_color(self, rng: np.random.Generator) -> pictures.ColorChange:
+        return pictures.draw_color(
+            brightness=self.brightness,
+            contrast=self.contrast,
+            saturation=self.saturation,
+            channel_gain=self.channel_gain,
+            channel_shift=self.channel_shift,
+            grey_probability=self.grey_probability,
+            rng=rng,
+        )
+
+    def head(self, widths: Mapping[str, int]) -> nn.Module:
+        """Builds the join of the three vectors: → logits [B, 2] (0: not in order, 1: in order)."""
+        return build_fusion(
+            self.fusion,
+            width=widths["vision"],
+            num_vectors=3,
+            num_outputs=2,
+            embedding=self.embedding,
+            hidden=self.hidden,
+        )
+
+    def predict(self, encoders: Mapping[str, nn.Module], head: nn.Module, batch: Batch) -> Outputs:
+        """Runs one encoder on all frames, then joins them: {"logits": [B, 2]}."""
+        frames = batch["frames"]
+        vectors = encoders["vision"](frames.flatten(end_dim=1))
+        return {"logits": head(vectors.unflatten(0, frames.shape[:2]))}
+
+    def loss(self, out: Outputs, batch: Batch) -> Tensor:
+        """Gives the mean cross-entropy; triplets of weight 0 count as 0."""
+        each = functional.cross_entropy(out["logits"].float(), batch["label"], reduction="none")
+        return (each * batch["weight"]).mean()
+
+    def metrics(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Gives label, score, weight, and what averages to the balanced accuracy, each [B].
+
+        The score is the log odds of "in order" less those of the training mix, so that 0 is the
+        threshold of balanced accuracy: with three negatives to one positive, the answer "never"
+        would look 75 % right.
+        """
+        logits, label = out["logits"].detach().float(), batch["label"]
+        share = self.positive_share
+        score = logits[:, 1] - logits[:, 0] - math.log(share / (1 - share))
+        right = ((score > 0) == (label == 1)).float()
+        per_class = torch.where(label == 1, 0.5 / share, 0.5 / (1 - share))
+        return {
+            "balanced_accuracy": right * per_class * batch["weight"],
+            "score": score,
+            "label": label.float(),
+            "weight": batch["weight"],
+        }
+
+    def scores(self, columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
+        """Gives balanced accuracy and AUC; {} where only one class was seen."""
+        from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+        kept = columns["weight"] > 0
+        label, score = columns["label"][kept] > 0.5, columns["score"][kept]
+        if len(np.unique(label)) < 2:
+            return {}
+        return {
+            "balanced_accuracy": float(balanced_accuracy_score(label, score > 0)),
+            "auc": float(roc_auc_score(label, score)),
+        }
+
+    def trivial(self, catalog: Catalog) -> dict[str, float]:
+        """Gives what any answer without looking reaches."""
+        return {"balanced_accuracy": 0.5, "auc": 0.5}
+
+
+RECIPES = {
+    "small": Recipe(
+        task=ShuffleAndLearn(tau_max_s=0.8, tau_min_s=0.25, tau_max_spread=0.25),
+        settings={
+            "vision": "small",
+            "steps": 600,
+            "batch_size": 64,
+            "optim.name": "adamw",
+            "optim.lr": 1e-3,
+            "optim.weight_decay": 0.05,
+            "optim.schedule": "cosine",
+            "optim.warmup_steps": 50,
+            "channels_last": True,
+        },
+        about="Two cores and a few minutes: pictures of 64 px, our small network.",
+    ),
+    "paper": Recipe(
+        task=ShuffleAndLearn(
+            size_px=227,
+            crop_scale=(227 / 256, 227 / 256),
+            flip=False,
+            brightness=0.0,
+            contrast=0.0,
+            saturation=0.0,
+            color_per_frame=False,
+            fusion="concat",
+        ),
+        settings={
+            "vision": "caffenet-bn",
+            "steps": 100_000,
+            "batch_size": 128,
+            "accumulate": 4,
+            "optim.name": "sgd",
+            "optim.lr": 1e-3,
+            "optim.momentum": 0.9,
+            "optim.weight_decay": 5e-4,
+            "optim.schedule": "step",
+            "optim.step_at": (80_000,),
+            "optim.step_factor": 0.1,
+        },
+        about="The paper's values as papers.md §1.1 and §1.2 give them; made for a GPU.",
+    ),
+}
+"""Name → recipe."""
