@@ -1,0 +1,413 @@
+"""The report: one file, escaped, its figures those of the metrics file, its pictures the frames."""
+
+import base64
+import dataclasses
+import io
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from avssl.catalog import Catalog, ClipRow
+from avssl.cli import main
+from avssl.config import TrainConfig, write_config
+from avssl.errors import InputError
+from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
+from avssl.run import checkpoint
+from avssl.run.doctor_media import LEVEL_STEP, NUM_FRAMES, write_video
+from avssl.run.report import write_report
+from avssl.run.report_curves import charts, number
+from avssl.run.train import build_learner
+
+EVIL = "<script>alert(\"1\")</script> & 'x'.mp4"
+REASON = "<img src=x onerror=alert(1)> claims 50 frames"
+
+
+class Biased(nn.Module):
+    """Always answers by its bias, so that the answer shows which weights were loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreeFrames:
+    """A task for this test: three known frames, label by the first of them."""
+
+    span_s: float = 0.4
+    """Time between the first and the last frame."""
+
+    name: ClassVar[str] = "three-frames"
+    summary: ClassVar[str] = "a task of the tests <b>only</b>"
+    streams: ClassVar[tuple[str, ...]] = ("vision",)
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = ()
+    label_names: ClassVar[tuple[str, ...]] = ("shuffled", "in order")
+
+    def items(self, catalog: Catalog) -> NDArray[np.int64]:
+        if not len(catalog):
+            raise InputError("no clip to sample from")
+        return np.arange(len(catalog))
+
+    def sample(self, catalog: Catalog, index: int, rng: np.random.Generator) -> Plan:
+        first = int(rng.integers(0, 3))
+        times_s = tuple(float(t) for t in catalog.row(index).frame_times_s[first : first + 5 : 2])
+        spans = (FrameSpan(row=index, times_s=times_s),)
+        return Plan(spans=spans, target={"label": first % 2})
+
+    def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
+        frames = clips[0].frames
+        assert frames is not None
+        return Example(arrays={"frames": frames, "label": np.int64(plan.target["label"])})
+
+    def head(self, widths: Mapping[str, int]) -> nn.Module:
+        return Biased()
+
+    def predict(self, encoders: Any, head: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"logits": head.bias.expand(len(batch["frames"]), 2)}
+
+    def metrics(self, out: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {}
+
+    def trivial(self, catalog: Catalog) -> dict[str, float]:
+        return {"balanced_accuracy": 0.5}
+
+
+@pytest.fixture(autouse=True)
+def known_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    import avssl.pretext
+
+    tasks = {**getattr(avssl.pretext, "TASKS", {}), ThreeFrames.name: ThreeFrames}
+    monkeypatch.setattr(avssl.pretext, "TASKS", tasks, raising=False)
+
+
+def _row(video: Path, number: int, split: str) -> ClipRow:
+    return ClipRow(
+        clip_id=f"clip-{number}",
+        source=EVIL,
+        source_sha256=f"{number:064d}",
+        source_start_s=0.0,
+        source_end_s=NUM_FRAMES / 10,
+        group_id=f"group-{number}",
+        split=split,
+        store=str(video),
+        video_offset=0,
+        video_num_bytes=video.stat().st_size,
+        video_suffix=".mp4",
+        codec="h264",
+        width_px=64,
+        height_px=48,
+        start_s=0.0,
+        step_s=0.1,
+        num_frames=NUM_FRAMES,
+        last_frame_s=0.1,
+        sound_state="absent",
+        window_s=0.25,
+        motion=np.linspace(0.0, 1.0, 11),
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The folder of a run on two clips whose frames have known levels."""
+    video = tmp_path / "video.mp4"
+    write_video(video)
+    data, out = tmp_path / "data", tmp_path / "run"
+    data.mkdir()
+    rows = [_row(video, 0, "train"), _row(video, 1, "train"), _row(video, 2, "validation")]
+    Catalog.from_rows(rows, directory=data).write(data)
+    quarantined = {"file": EVIL, "reason": REASON, "stage": "decode"}
+    (data / "quarantine.jsonl").write_text(json.dumps(quarantined) + "\n")
+    (data / "prepare.json").write_text(json.dumps({"settings": {"gop": 8}, "seconds": 1.5}))
+    config = TrainConfig(
+        task=ThreeFrames(), data=str(data), out=str(out), vision="small", steps=100
+    )
+    out.mkdir()
+    write_config(config, out)
+    lines = [
+        {"step": 50, "split": "train", "loss": 0.7, "learning_rate": 1e-3},
+        {"step": 50, "split": "validation", "loss": 0.69, "balanced_accuracy": 0.55},
+        {"step": 100, "split": "train", "loss": 0.4, "learning_rate": 1e-4},
+        {"step": 100, "split": "validation", "loss": 0.45, "balanced_accuracy": 0.8125},
+    ]
+    (out / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (out / "timings.jsonl").write_text(
+        '{"step": 50, "seconds": 60}\n{"step": 100, "seconds": 66}\n'
+    )
+    notes = {
+        "status": "done",
+        "step": 100,
+        "trivial": {"balanced_accuracy": 0.5},
+        "num_parameters": 1234567,
+        "device": "cpu <1 thread>",
+        "versions": {"torch": "2.11.0"},
+    }
+    (out / "run.json").write_text(json.dumps(notes))
+    learner = build_learner(config)
+    with torch.no_grad():
+        learner.head.bias.copy_(torch.tensor([0.0, 2.0]))
+    state = {f"model/{name}": value for name, value in learner.state_dict().items()}
+    checkpoint.save(out, state, step=100, facts={}, keep=1)
+    return out
+
+
+class _Page(HTMLParser):
+    """The page as a browser sees it: tags, links, pictures, text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.images: list[dict[str, str]] = []
+        self.ids: list[str] = []
+        self._words: list[str] = []
+        self.feed(page)
+        self.text = " ".join(self._words)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.tags.append(tag)
+        self.links += [found[name] for name in ("src", "href") if name in found]
+        assert not [name for name in found if name.startswith("on")], f"{tag} {found}"
+        if tag == "img":
+            self.images.append(found)
+        if "id" in found:
+            self.ids.append(found["id"])
+
+    def handle_data(self, data: str) -> None:
+        self._words += data.split()
+
+
+def _page(run: Path, **words: Any) -> _Page:
+    out = write_report([run], run.parent / "report.html", **words)
+    return _Page(out.read_text())
+
+
+def test_the_file_needs_nothing_but_itself(run: Path) -> None:
+    page = _page(run)
+    assert "script" not in page.tags
+    assert all(link.startswith(("data:", "#")) for link in page.links)
+    assert {link[1:] for link in page.links if link[0] == "#"} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    text = (run.parent / "report.html").read_text()
+    assert "default-src 'none'" in text
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_names_from_files_are_text_and_never_markup(run: Path) -> None:
+    page = _page(run)
+    assert EVIL in page.text
+    assert REASON in page.text
+    assert "<b>only</b>" in page.text
+    assert "cpu <1 thread>" in page.text
+
+
+def test_every_figure_is_one_of_the_metrics_file(run: Path) -> None:
+    page = _page(run)
+    assert "balanced_accuracy 0.8125 blind guess 0.5" in page.text
+    assert "loss 0.45 step 100" in page.text
+    assert "done, 100 of 100 steps" in page.text
+    assert "2.1 min" in page.text  # 60 s + 66 s
+    assert "1,234,567" in page.text
+    assert "samples seen 6,400" in page.text
+
+
+def test_the_data_card_counts(run: Path) -> None:
+    text = _page(run).text
+    assert "train 2 1.6 s 2" in text  # clips, 2 × 0.8 s, groups
+    assert "validation 1 0.8 s 1" in text
+    assert "test 0 0.0 s 0" in text
+    assert "frames 24" in text
+    assert "64 × 48 (3)" in text
+    assert "sound absent 3" in text
+    assert "above 0.500; 80 % from 0.100 to 0.900" in text
+    assert "1 file was left out (decode 1)" in text
+    assert "settings.gop 8" in text
+
+
+def test_the_contact_sheet_shows_the_frames_of_its_times(run: Path) -> None:
+    """Frame k of the made video is grey of level 32 + 24 k and stands at k / 10 s."""
+    page = _page(run)
+    sheet = [image for image in page.images if "shown" in image["alt"]]
+    assert len(sheet) == 12
+    for image in sheet:
+        times = re.search(r" at ([\d., ]+) s", image["alt"])
+        assert times
+        indices = [round(float(word) * 10) for word in times[1].split(", ")]
+        label = "in order" if indices[0] % 2 else "shuffled"
+        assert image["alt"].startswith(f"what the network is shown of {label} ·")
+        pixels = _pixels(image["src"])
+        width_px = pixels.shape[1] / 3
+        for place, index in enumerate(indices):
+            middle = pixels[:, int(width_px * (place + 0.3)) : int(width_px * (place + 0.7))]
+            assert abs(middle.mean() - (32 + LEVEL_STEP * index)) < LEVEL_STEP / 4
+
+
+def _pixels(source: str) -> NDArray[Any]:
+    assert source.startswith("data:image/jpeg;base64,")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
+
+
+def test_the_answers_are_those_of_the_checkpoint(run: Path) -> None:
+    """Its bias of 2 gives "in order" with 1 / (1 + e^-2) = 88 %, fresh weights 50 %."""
+    page = _page(run)
+    assert page.text.count("answer: in order (88%)") == 12
+    num_right = sum("in order" in image["alt"] for image in page.images)
+    text = (run.parent / "report.html").read_text()
+    assert text.count('class="note right"') == num_right
+    assert text.count('class="note wrong"') == 12 - num_right
+    assert "after 100 steps" in page.text
+
+
+def test_no_media_holds_no_frame(run: Path) -> None:
+    page = _page(run, media=False)
+    assert not page.images
+    assert "data:image" not in (run.parent / "report.html").read_text()
+    assert "0.8125" in page.text
+
+
+def test_a_data_set_that_is_gone_is_said(run: Path) -> None:
+    shutil.rmtree(run.parent / "data")
+    page = _page(run)
+    assert not page.images
+    assert "No data card:" in page.text
+    assert "No samples are shown:" in page.text
+    assert "0.8125" in page.text
+
+
+def test_a_run_that_has_only_begun(run: Path) -> None:
+    shutil.rmtree(run / "checkpoints")
+    for name in ("metrics.jsonl", "timings.jsonl", "run.json"):
+        (run / name).unlink()
+    page = _page(run)
+    assert "No figures yet" in page.text
+    assert "no checkpoint yet" in page.text
+    assert len(page.images) == 12 + 3
+
+
+def test_a_line_cut_off_by_a_crash_is_left_out(run: Path) -> None:
+    with (run / "metrics.jsonl").open("a") as stream:
+        stream.write('{"step": 150, "split": "validation", "balanced_acc')
+    assert "0.8125" in _page(run).text
+
+
+def test_several_runs_stand_in_one_table(run: Path) -> None:
+    other = run.parent / "other"
+    shutil.copytree(run, other)
+    line = {"step": 100, "split": "validation", "balanced_accuracy": 0.625, "auc": 0.7}
+    (other / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    page = _Page(write_report([run, other], run.parent / "both.html", media=False).read_text())
+    text = page.text
+    assert "run task balanced_accuracy loss auc" in text
+    assert "run three-frames 0.8125 (blind 0.5) 0.45" in text
+    assert "other three-frames 0.625 (blind 0.5) 0.7" in text
+    assert text.count("Copies, near-copies") == 1  # one data set, one card
+    assert {"#run-0", "#run-1"} <= set(page.links)
+
+
+def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(run), "--no-media"]) == 0
+    assert capsys.readouterr().out.strip() == str(run / "report.html")
+    assert (run / "report.html").is_file()
+    assert main(["report", str(run.parent)]) == 2
+    shown = capsys.readouterr().err
+    assert len(shown.splitlines()) == 1
+    assert "not the folder of a run" in shown
+
+
+def test_a_chart_puts_values_where_they_belong() -> None:
+    """Two points and a blind guess half way: straight lines between the ticks give the truth."""
+    lines = [
+        {"step": 0, "split": "validation", "score": 0.0, "note": "text", "flag": True},
+        {"step": 100, "split": "validation", "score": 1.0},
+        {"step": 100, "split": "train", "score": float("nan")},
+    ]
+    (chart,) = charts(lines, {"score": 0.5})
+    assert chart.name == "score"
+    (line,) = chart.lines
+    (x0, y0), (x1, y1) = (map(float, point.split(",")) for point in line.points.split())
+    assert x0 < x1
+    assert y0 > y1  # SVG counts downwards
+    assert chart.blind_y == pytest.approx((y0 + y1) / 2, abs=0.1)
+    places = {tick.label: tick.at for tick in chart.y_ticks}
+    assert places["0"] == y0
+    assert places["1"] == y1
+    steps = {tick.label: tick.at for tick in chart.x_ticks}
+    assert (steps["0"], steps["100"]) == (x0, x1)
+    assert "0 at step 0 to 1 at step 100" in chart.summary
+
+
+@pytest.mark.parametrize("values", [[0.5], [0.0, 0.0], [1e9, 1e9], [-1e-9, 1e-9]])
+def test_a_chart_of_one_value_stays_in_its_frame(values: list[float]) -> None:
+    lines = [{"step": 5, "split": "train", "loss": value} for value in values]
+    (chart,) = charts(lines, {})
+    for point in chart.lines[0].points.split():
+        x, y = map(float, point.split(","))
+        assert 0 <= x <= 340
+        assert 0 <= y <= 190
+
+
+def test_the_order_of_charts_is_loss_then_scores_then_the_rest() -> None:
+    line = {"step": 1, "split": "train", "zeta": 1.0, "auc": 0.5, "loss": 2.0}
+    assert [chart.name for chart in charts([line], {"auc": 0.5})] == ["loss", "auc", "zeta"]
+    assert charts([{"step": 1, "split": "train", "loss": float("inf")}], {}) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3, "3"), (12345, "12,345"), (0.81249, "0.8125"), (2.0, "2"), ("a", "a"), (True, "True")],
+)
+def test_numbers_for_people(value: Any, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize("width_px", [390, 1200])
+def test_nothing_overflows_in_a_browser(run: Path, tmp_path: Path, width_px: int) -> None:
+    """A page around the report asks the browser how wide the report wants to be."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium here")
+    config = TrainConfig(
+        task=ThreeFrames(), data=str(tmp_path / "data"), out="x" * 300, vision="small", steps=100
+    )
+    write_config(config, run)  # a very long word in a table
+    write_report([run], tmp_path / "report.html")
+    around = tmp_path / "around.html"
+    around.write_text(
+        f'<title>waiting</title><iframe src="report.html" width="{width_px}" height="900"></iframe>'
+        "<script>onload = () => {"
+        "const found = document.querySelector('iframe').contentDocument.documentElement;"
+        "document.title = 'width ' + found.scrollWidth + ' of ' + found.clientWidth + ' images '"
+        "+ [...found.querySelectorAll('img')].filter(i => i.naturalWidth > 0).length; }</script>"
+    )
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-web-security"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--allow-file-access-from-files"]
+    command += ["--virtual-time-budget=5000", "--window-size=1600,1000", "--dump-dom"]
+    done = subprocess.run([*command, around.as_uri()], capture_output=True, text=True, timeout=120)
+    found = re.search(r"width (\d+) of (\d+) images (\d+)", done.stdout)
+    assert found, done.stdout[:500] + done.stderr[-2000:]
+    assert int(found[1]) <= int(found[2]), "the page is wider than its window"
+    assert int(found[3]) == 12 + 3
+    assert "CONSOLE" not in done.stderr, done.stderr
+
+
+def test_the_configuration_is_told_whole(run: Path) -> None:
+    text = _page(run, media=False).text
+    names = [item.name for item in dataclasses.fields(TrainConfig) if item.name not in ("optim",)]
+    for name in names:
+        assert f" {name}" in text, name
+    assert "task.span_s 0.4" in text
+    assert "optim.lr 0.001" in text
