@@ -149,7 +149,7 @@ class TrainConfig:
 
 def task_classes() -> dict[str, type]:
     """Gives name → class of all tasks, pretext and downstream."""
-    return {**getattr(pretext, "TASKS", {}), **getattr(downstream, "TASKS", {})}
+    return {**pretext.TASKS, **getattr(downstream, "TASKS", {})}
 
 
 def recipes(task_name: str) -> dict[str, Recipe]:
@@ -159,7 +159,7 @@ def recipes(task_name: str) -> dict[str, Recipe]:
         InputError: there is no such task; names the nearest.
     """
     known_name("task", task_name, list(task_classes()), "see `avssl tasks`")
-    table = {**getattr(pretext, "RECIPES", {}), **getattr(downstream, "RECIPES", {})}
+    table = {**pretext.RECIPES, **getattr(downstream, "RECIPES", {})}
     return dict(table.get(task_name, {}))
 
 

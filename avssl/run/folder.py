@@ -28,7 +28,7 @@ from avssl.run.parallel import Processes
 from avssl.task import Learner, describe
 
 RUN_FILE = "run.json"
-_MAY_DIFFER = ("out", "data", "workers")
+_MAY_DIFFER = ("out", "data", "workers", "recipe", "tensorboard", "keep_checkpoints")
 """Fields that change no result: the data are checked by their fingerprint."""
 
 

@@ -21,6 +21,11 @@ from avssl.records import Example, Plan
 from avssl.task import Recipe
 
 SIDE_PX = 16
+SETTINGS = {
+    "vision": "small", "steps": 12, "batch_size": 8, "workers": 0, "device": "cpu",
+    "tensorboard": False, "log_every": 2, "evaluate_every": 5, "save_every": 3,
+    "num_evaluation_samples": 20, "optim.lr": 3e-3,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +46,7 @@ class Toy:
     broken_row: int = -1
     """A row whose file cannot be read."""
     nan_from: int = -1
-    """Position of the first sample that makes the loss not finite (through a huge target)."""
-    kill_at: int = -1
-    """Position of the sample at which the process kills itself, -9."""
+    """Number of the first forward pass of this process whose loss is not finite."""
 
     def __post_init__(self) -> None:
         if self.contrast < 0:
@@ -84,7 +87,7 @@ class Toy:
 
     def loss(self, out, batch):
         loss = nn.functional.cross_entropy(out["logits"].float(), batch["label"])
-        return loss * torch.inf if self.nan_from >= 0 and _counter.past(self.nan_from) else loss
+        return loss * torch.inf if self.nan_from >= 0 and counter.past(self.nan_from) else loss
 
     def metrics(self, out, batch):
         return {"correct": (out["logits"].argmax(1) == batch["label"]).float()}
@@ -106,7 +109,7 @@ class _Counter:
         return self.num > limit
 
 
-_counter = _Counter()
+counter = _Counter()
 
 
 def make_row(number: int, split: str = "train") -> ClipRow:
@@ -145,16 +148,8 @@ def write_data(directory, *, num_train: int = 13, num_validation: int = 5):
 
 def register() -> None:
     """Adds the toy to the registry of this process."""
-    for name in ("TASKS", "RECIPES"):
-        if not hasattr(avssl.pretext, name):
-            setattr(avssl.pretext, name, {})
     avssl.pretext.TASKS["toy"] = Toy
-    settings = {
-        "vision": "small", "steps": 12, "batch_size": 8, "workers": 0, "device": "cpu",
-        "tensorboard": False, "log_every": 2, "evaluate_every": 5, "save_every": 3,
-        "num_evaluation_samples": 20, "optim.lr": 3e-3,
-    }  # fmt: skip
-    avssl.pretext.RECIPES["toy"] = {"small": Recipe(task=Toy(), settings=settings, about="a test")}
+    avssl.pretext.RECIPES["toy"] = {"small": Recipe(task=Toy(), settings=SETTINGS, about="a test")}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,51 @@
+"""The toy task, in the registry while a test runs, and a folder of data for it."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import avssl.pretext
+from avssl.config import TrainConfig, config_from_recipe
+from avssl.task import Recipe
+
+
+def _load_toy() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("toy", Path(__file__).with_name("toy.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["toy"] = module  # the task's class must be found by name to be pickled
+    spec.loader.exec_module(module)
+    return module
+
+
+_TOY = _load_toy()
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The toy's module, with the toy in the registry."""
+    recipe = Recipe(task=_TOY.Toy(), settings=_TOY.SETTINGS, about="a test")
+    monkeypatch.setitem(avssl.pretext.TASKS, "toy", _TOY.Toy)
+    monkeypatch.setitem(avssl.pretext.RECIPES, "toy", {"small": recipe})
+    _TOY.counter.num = 0
+    return _TOY
+
+
+@pytest.fixture(scope="session")
+def toy_data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A catalogue without media: 13 clips to train on, 5 to validate."""
+    return str(_TOY.write_data(tmp_path_factory.mktemp("toy_data")))
+
+
+@pytest.fixture
+def make_config(toy: ModuleType, toy_data: str, tmp_path: Path):
+    """Builds the toy's configuration: `make_config("run", steps=3, **{"optim.lr": 0.1})`."""
+
+    def make(name: str = "run", **changes) -> TrainConfig:
+        given = {"data": toy_data, "out": str(tmp_path / name)}
+        return config_from_recipe("toy", "small", **{**given, **changes})
+
+    return make
