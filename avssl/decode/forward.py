@@ -15,6 +15,8 @@ from avssl.decode.info import reason_of
 
 NO_CLOCK_FORMATS = frozenset({"avi"})
 """Containers without presentation times: the order of decoding counts."""
+CLAIMING_FORMATS = frozenset({"matroska", "mov"})
+"""Containers whose header states the length (elsewhere FFmpeg guesses it)."""
 MAX_BAD_PACKETS_AT_START = 2000
 """A recording may begin in the middle of a group of pictures; what cannot be decoded is skipped."""
 MAX_STEP_BACK_S = 1.0
@@ -28,6 +30,10 @@ class Pass:
     """Why it ended early; None while it is well."""
     num_decoded: int = 0
     num_packets: int = 0
+    num_hidden: int = 0
+    """Packets that an edit list keeps from being shown."""
+    end_s: float = 0.0
+    """Where the last packet of picture or sound ends."""
     packet_dts: deque[int | None] = field(default_factory=deque)
     """Decoding times of the packets whose pictures are still to come, where they are kept."""
 
@@ -42,6 +48,17 @@ def frame_step(stream: VideoStream) -> int:
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     time_base = stream.time_base or Fraction(1, 1000)
     return max(1, round(1 / (rate * time_base)))
+
+
+def missing_end(container: InputContainer, state: Pass) -> str | None:
+    """Says so where the container claims to be longer than its streams turned out to be."""
+    formats = container.format.name.split(",")
+    if container.duration is None or not CLAIMING_FORMATS.intersection(formats):
+        return None
+    claimed_s = container.duration / 1e6  # Matroska counts it from 0, MP4 from its start
+    if claimed_s - state.end_s > max(0.5, 0.02 * claimed_s):
+        return f"the container claims to end at {claimed_s:.2f} s and ends at {state.end_s:.2f} s"
+    return None
 
 
 def decode_forward(
@@ -59,7 +76,8 @@ def decode_forward(
         keep_dts: note the packets' decoding times in `state` (someone must take them out).
     """
     num_bad = 0
-    demuxed = container.demux(stream)
+    # Sound is passed over: it tells where a file that ends with the picture missing should end.
+    demuxed = container.demux([stream, *container.streams.audio[:1]])
     at_end = False
     while not at_end:
         packet = None
@@ -67,6 +85,11 @@ def decode_forward(
             packet = next(demuxed, None)
         except FFmpegError as error:
             state.damage = f"the container breaks off ({reason_of(error)})"
+        if packet is not None and packet.size and packet.pts is not None:
+            end = (packet.pts + (packet.duration or 0)) * float(packet.time_base)
+            state.end_s = max(state.end_s, end)
+        if packet is not None and packet.stream_index != stream.index:
+            continue
         if packet is not None and not packet.size:
             if packet.pts is not None:
                 continue  # "as before" (Theora, AVI): the frame before is shown for longer
@@ -87,6 +110,7 @@ def decode_forward(
             continue
         if packet is not None:
             state.num_packets += 1
+            state.num_hidden += packet.is_discard
             if keep_dts:
                 state.packet_dts.append(packet.dts)
         for frame in frames:
@@ -124,3 +148,4 @@ def decode_with_times(
             continue
         last = ticks
         yield ticks, frame
+    state.damage = state.damage or missing_end(container, state)

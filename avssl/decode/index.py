@@ -21,7 +21,13 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from avssl.decode.forward import Pass, decode_forward, decode_with_times, frame_step
+from avssl.decode.forward import (
+    Pass,
+    decode_forward,
+    decode_with_times,
+    frame_step,
+    missing_end,
+)
 from avssl.decode.info import VideoInfo, info_of, open_container, picture_stream
 from avssl.decode.picture import Geometry
 from avssl.errors import InputError, MediaError
@@ -190,9 +196,15 @@ def _from_packets(container: InputContainer, stream: VideoStream, *, path: str) 
     keys: list[bool] = []
     num_hidden = 0
     duration = 0
+    whole = Pass()
     try:
-        for packet in container.demux(stream):
+        for packet in container.demux([stream, *container.streams.audio[:1]]):
             if not packet.size:
+                continue
+            if packet.pts is not None:
+                packet_end = (packet.pts + (packet.duration or 0)) * float(packet.time_base)
+                whole.end_s = max(whole.end_s, packet_end)
+            if packet.stream_index != stream.index:
                 continue
             if packet.is_corrupt:
                 return "a packet is cut off"
@@ -218,6 +230,10 @@ def _from_packets(container: InputContainer, stream: VideoStream, *, path: str) 
     if np.any(np.diff(ticks) <= 0):
         return "two frames have one time"
     keys_at = np.flatnonzero(keys)  # in decoding order
+    if num_hidden and (len(keys_at) == 0 or keys_at[0] != 0):
+        keys_at = np.concatenate([[int(order[0])], keys_at])
+        # The hidden pictures hold the key frame; the first one shown is reached from the start.
+        keys_at = np.unique(keys_at)
     if len(keys_at) == 0:
         return "there is no key frame"
     restarts = _restarts(rank=rank, keys_at=keys_at)
@@ -249,7 +265,7 @@ def _from_packets(container: InputContainer, stream: VideoStream, *, path: str) 
         restarts=restarts,
         seekable=True,
         method="packets",
-        damage=None,
+        damage=missing_end(container, whole),
         file_num_bytes=num_bytes,
         file_mtime_ns=mtime_ns,
     )
@@ -290,7 +306,7 @@ def _from_decoding(container: InputContainer, stream: VideoStream, *, path: str)
         duration = frame.duration or 0
     if info is None:
         raise MediaError(f"{path}: no frame decodes ({state.damage or 'no picture in it'})")
-    claimed = info.num_frames_claimed or 0
+    claimed = (info.num_frames_claimed or 0) - state.num_hidden
     if state.damage is None and claimed > len(ticks) + 8 and claimed > 1.05 * len(ticks):
         state.damage = f"{claimed} frames are claimed and {len(ticks)} are there"
     key_frames = np.flatnonzero(keys)

@@ -27,10 +27,14 @@ _PREROLL_S = (0.3, 3.0, 20.0)
 """Decoding starts this much early: codecs need a run-up, and seeking may land late."""
 MAX_SOUND_S = 3600.0
 """Longest stretch given at once (0.7 GB at 48 kHz); longer ones are read with `iter_sound`."""
+_NUM_ANCHORS = 12
+"""Frames whose timestamps are compared where ticks are coarse (Matroska: 1 ms)."""
 MAX_GAP_S = 600.0
 """A longer hole in the timestamps ends the sound: a lying clock must not make endless zeros."""
 _CENTRE = {"FC": 1.0, "FL": 0.7071, "FR": 0.7071, "LFE": 0.0, "LFE2": 0.0}
 _SCALES = {"u8": 1 / 128, "s16": 1 / 32768, "s32": 1 / 2147483648, "flt": 1.0, "dbl": 1.0}
+
+_Stamped = tuple[int | None, NDArray[np.float32] | None]
 
 
 class SoundTrack:
@@ -42,7 +46,7 @@ class SoundTrack:
         """Why the sound ends early, where it does."""
         self._container: InputContainer | None = None
         self._stream: AudioStream | None = None
-        self._start: int | None = None
+        self._untouched = True
 
     def close(self) -> None:
         """Closes the file."""
@@ -131,6 +135,7 @@ class SoundTrack:
                 raise MediaError(f"{self.path}: has no sound track")
             stream.codec_context.thread_count = 1
             self._container, self._stream = container, stream
+            self._untouched = True
         return self._container, self._stream
 
     def _native(
@@ -168,6 +173,12 @@ class SoundTrack:
             self.close()
         container, stream = self._open()
         if preroll_s is not None:
+            if self._untouched:
+                # What the codec puts before the start is skipped in the first packet that is read:
+                # that must not be one in the middle of the file.
+                with contextlib.suppress(FFmpegError):
+                    next(container.demux(stream), None)
+            self._untouched = False
             if not has_clock(container):
                 return
             aim = first / stream.codec_context.sample_rate - preroll_s
@@ -201,18 +212,17 @@ class SoundTrack:
         time_base = stream.time_base
         assert time_base is not None
         # Timestamps are rounded to ticks: within that, counting samples is more exact.
-        tolerance = max(2, int(np.ceil(1.1 * rate_hz * time_base)) if time_base < 1 / 50 else 0)
+        tick = float(rate_hz * time_base) if time_base < 1 / 50 else 0.0
+        tolerance = max(2, int(np.ceil(1.1 * tick)))
         running: int | None = None
-        for frame in _frames(container, stream):
-            if frame.sample_rate != rate_hz:
-                self.damage = f"the rate of the sound changes to {frame.sample_rate} Hz"
+        for frame in _anchored(_frames(container, stream), rate_hz=rate_hz, tolerance=tolerance):
+            stamped, samples = frame
+            if samples is None:
+                self.damage = "the rate of the sound changes"
                 return
-            samples = mono(frame)
             position = running if running is not None else 0
-            if frame.pts is not None:
-                stamped = round(frame.pts * time_base * rate_hz)
-                if running is None or abs(stamped - running) > tolerance:
-                    position = stamped
+            if stamped is not None and (running is None or abs(stamped - running) > tolerance):
+                position = stamped
             if running is not None and position - running > MAX_GAP_S * rate_hz:
                 self.damage = f"a hole of {(position - running) / rate_hz:.0f} s in its timestamps"
                 return
@@ -222,6 +232,48 @@ class SoundTrack:
             if len(samples):
                 yield position, samples
                 running = position + len(samples)
+
+
+def _anchored(frames: Iterator[AudioFrame], *, rate_hz: int, tolerance: int) -> Iterator[_Stamped]:
+    """Yields (position by timestamp, samples); None for samples where the rate changes.
+
+    Where ticks are coarser than samples, the first timestamp is put in the middle of what the
+    first frames say, so that its rounding does not shift the sound.
+    """
+    held: list[_Stamped] = []
+    early: list[float] = []
+    running = 0
+    for frame in frames:
+        stamped = None
+        if frame.pts is not None and frame.time_base is not None and frame.sample_rate:
+            stamped = round(frame.pts * frame.time_base * rate_hz)
+        if frame.sample_rate != rate_hz:
+            yield from held
+            yield stamped, None
+            return
+        samples = mono(frame)
+        if tolerance <= 2 or len(early) >= _NUM_ANCHORS:
+            yield stamped, samples
+            continue
+        held.append((stamped, samples))
+        early.append(np.nan if stamped is None else stamped - running)
+        running += len(samples)
+        if len(early) == _NUM_ANCHORS:
+            yield from _centred(held, early, tolerance)
+            held = []
+    if held:
+        yield from _centred(held, early, tolerance)
+
+
+def _centred(held: list[_Stamped], early: list[float], tolerance: int) -> list[_Stamped]:
+    """Moves the first timestamp by what the next ones say, unless they tell of a hole."""
+    shifts = np.asarray(early) - early[0]
+    shifts = shifts[np.isfinite(shifts)]
+    if len(shifts) and np.ptp(shifts) <= 1.1 * tolerance:
+        first, samples = held[0]
+        assert first is not None
+        return [(first + round(float(shifts.min() + shifts.max()) / 2), samples), *held[1:]]
+    return held
 
 
 def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
