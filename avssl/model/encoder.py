@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from avssl.errors import InputError
 from avssl.model import caffenet, small
+from avssl.model.published import published_weights
 
 Run = Callable[[nn.Module, Tensor, bool], tuple[Tensor, Mapping[str, Tensor]]]
 """(network, normalised pictures, maps wanted) → vector [batch, width], name → maps."""
@@ -132,16 +133,10 @@ def _build_timm(name: str, *, pretrained: bool) -> Encoder:
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3]) or "see timm.list_models()"
         raise InputError(f"encoder {name!r}: no such network in timm; near: {near}")
-    try:
-        network: Any = timm.create_model(name, pretrained=pretrained, num_classes=0)
-    except Exception as error:  # no network, no such weights, a damaged download: all timm's own
-        if not pretrained:
-            raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"timm:{name}: no pretrained weights to be had ({reason}); go online once, or pass a "
-            f"local file: timm:{name}@FILE.safetensors"
-        ) from error
+    overlay = {"file": str(published_weights(name))} if pretrained else None
+    network: Any = timm.create_model(
+        name, pretrained=pretrained, num_classes=0, pretrained_cfg_overlay=overlay
+    )
     if not hasattr(network, "forward_intermediates"):
         raise InputError(f"encoder timm:{name}: has no named stages in timm; choose another")
     names = _stage_names(network.feature_info)

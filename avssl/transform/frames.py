@@ -17,7 +17,7 @@ Box = tuple[float, float, float]
 """(left, top, side) of a square, in px."""
 
 # ITU-R BT.601 weights, those of PIL and torchvision.
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def draw_box(
@@ -77,8 +77,8 @@ def jitter_box(
     new_left = left + side * moves[1] + (side - new_side) / 2
     new_top = top + side * moves[2] + (side - new_side) / 2
     return (
-        float(np.clip(new_left, border_left, border_left + inner_width - new_side)),
-        float(np.clip(new_top, border_top, border_top + inner_height - new_side)),
+        float(min(max(new_left, border_left), border_left + inner_width - new_side)),
+        float(min(max(new_top, border_top), border_top + inner_height - new_side)),
         float(new_side),
     )
 
@@ -96,20 +96,20 @@ def crop_resize(frames: Frames, box: Box, *, size_px: int, flip: bool = False) -
         flip: mirror left and right.
     """
     num_frames, _, height_px, width_px = frames.shape
-    side = int(np.clip(round(box[2]), 1, min(height_px, width_px)))
-    left = int(np.clip(round(box[0]), 0, width_px - side))
-    top = int(np.clip(round(box[1]), 0, height_px - side))
+    side = max(1, min(round(box[2]), height_px, width_px))
+    left = max(0, min(round(box[0]), width_px - side))
+    top = max(0, min(round(box[1]), height_px - side))
     cut = frames[:, :, top : top + side, left : left + side]
-    if flip:
-        cut = cut[..., ::-1]
-    out = np.empty((num_frames, 3, size_px, size_px), dtype=np.uint8)
-    method = cv2.INTER_AREA if size_px < side else cv2.INTER_LINEAR
-    for index in range(num_frames):
-        picture = np.ascontiguousarray(cut[index].transpose(1, 2, 0))
-        if side != size_px:
-            picture = cv2.resize(picture, (size_px, size_px), interpolation=method)
-        out[index] = picture.transpose(2, 0, 1)
-    return out
+    if side == size_px:
+        out = cut.copy()
+    else:
+        method = cv2.INTER_AREA if size_px < side else cv2.INTER_LINEAR
+        out = np.empty((num_frames, 3, size_px, size_px), dtype=np.uint8)
+        for index in range(num_frames):
+            for channel in range(3):  # planes as they are: quicker than turning them to H, W, 3
+                plane = cut[index, channel]
+                cv2.resize(plane, (size_px, size_px), out[index, channel], interpolation=method)
+    return np.ascontiguousarray(out[..., ::-1]) if flip else out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,27 +127,32 @@ class ColorChange:
     channel_shifts: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Added per channel, in levels of 255."""
 
-    def apply(self, frames: Frames) -> Frames:
-        """Gives the changed frames, uint8 as they were.
+    def matrix(self, grey: float) -> NDArray[np.float64]:
+        """Gives the change as one affine map of colours, [3, 4], for a frame of mean grey `grey`.
 
-        Brightness, contrast, saturation in this order (torchvision's factors), then the channels.
-        Contrast uses each frame's own mean.
+        Brightness, contrast, saturation in this order with torchvision's factors, then the
+        channels; one map, so values are clipped to 0–255 once, at the end.
         """
+        mixed = self.saturation * np.eye(3) + (1 - self.saturation) * _LUMA[None, :]
+        gains = np.asarray(self.channel_gains)
+        change = np.empty((3, 4))
+        change[:, :3] = gains[:, None] * mixed * (self.contrast * self.brightness)
+        change[:, 3] = gains * ((1 - self.contrast) * self.brightness * grey) + self.channel_shifts
+        return change
+
+    def apply(self, frames: Frames) -> Frames:
+        """Gives the changed frames, uint8 as they were; contrast turns about each frame's mean."""
         if self == ColorChange():
             return frames
-        x = frames.astype(np.float32) * self.brightness
-        if self.contrast != 1.0:
-            np.clip(x, 0, 255, out=x)
-            mean = np.einsum("tchw,c->t", x, _LUMA) / (x.shape[2] * x.shape[3])
-            x = mean[:, None, None, None] + self.contrast * (x - mean[:, None, None, None])
-        if self.saturation != 1.0:
-            np.clip(x, 0, 255, out=x)
-            grey = np.einsum("tchw,c->thw", x, _LUMA)[:, None]
-            x = grey + self.saturation * (x - grey)
-        np.clip(x, 0, 255, out=x)
-        gains = np.asarray(self.channel_gains, dtype=np.float32)[:, None, None]
-        shifts = np.asarray(self.channel_shifts, dtype=np.float32)[:, None, None]
-        return np.clip(np.rint(x * gains + shifts), 0, 255).astype(np.uint8)
+        out = np.empty_like(frames)
+        for index, frame in enumerate(frames):
+            values = frame.reshape(3, -1).astype(np.float32)
+            change = self.matrix(float(values.mean(axis=1) @ _LUMA)).astype(np.float32)
+            changed = change[:, :3] @ values + change[:, 3:] + 0.5  # + ½ and cut off: rounded
+            np.maximum(changed, 0, out=changed)
+            np.minimum(changed, 255, out=changed)
+            out[index] = changed.reshape(frame.shape)
+        return out
 
 
 def draw_color(
