@@ -1,0 +1,105 @@
+"""Shards: plain tar files (WebDataset keys) whose bytes depend on the sources and settings alone."""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avssl.files import replacing, write_json
+
+_HEADER_NUM_BYTES = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One file that goes into a shard: from disk or from memory."""
+
+    name: str
+    num_bytes: int
+    path: Path | None = None
+    data: bytes = b""
+    sha256: str = ""
+
+
+def place_members(members: Sequence[Member]) -> list[int]:
+    """Gives the offset of each member's data in the tar that `write_shard` makes."""
+    offsets: list[int] = []
+    at = 0
+    for member in members:
+        offsets.append(at + _HEADER_NUM_BYTES)
+        at += _HEADER_NUM_BYTES + -(-member.num_bytes // 512) * 512
+    return offsets
+
+
+def plan_hash(members: Sequence[Member]) -> str:
+    """Gives a hash of what a shard is to hold."""
+    text = json.dumps([[member.name, member.num_bytes, member.sha256] for member in members])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_shard(path: Path, members: Sequence[Member]) -> None:
+    """Writes a tar, all or nothing. Times, owners and modes are fixed."""
+    offsets = place_members(members)
+    with (
+        replacing(path) as temporary,
+        tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as tar,
+    ):
+        for member, offset in zip(members, offsets, strict=True):
+            if tar.offset != offset - _HEADER_NUM_BYTES:  # type: ignore[attr-defined]
+                raise RuntimeError(f"{member.name}: would not lie where the catalogue says")
+            info = tarfile.TarInfo(member.name)
+            info.size = member.num_bytes
+            info.mode = 0o644
+            if member.path is None:
+                tar.addfile(info, io.BytesIO(member.data))
+            else:
+                with member.path.open("rb") as stream:
+                    tar.addfile(info, stream)
+
+
+def seal_path(work: Path, shard: str) -> Path:
+    """Gives the file that says what a finished shard holds."""
+    return work / "sealed" / f"{shard}.json"
+
+
+def is_sealed(work: Path, shards: Path, shard: str, members: Sequence[Member]) -> bool:
+    """Says whether a shard stands finished with just these members."""
+    seal = seal_path(work, shard)
+    if not seal.is_file() or not (shards / f"{shard}.tar").is_file():
+        return False
+    return json.loads(seal.read_text())["plan"] == plan_hash(members)
+
+
+def seal(work: Path, shards: Path, shard: str, members: Sequence[Member]) -> None:
+    """Notes that a shard is finished, with its size and hash."""
+    path = shards / f"{shard}.tar"
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    write_json(
+        seal_path(work, shard),
+        {
+            "name": f"shards/{shard}.tar",
+            "num_bytes": path.stat().st_size,
+            "sha256": digest,
+            "plan": plan_hash(members),
+        },
+    )
+
+
+def unpack(path: Path, work: Path, *, keys: Sequence[str]) -> None:
+    """Puts the media of a shard back into the work folder, for files that are still wanted."""
+    from avssl.files import write_bytes
+
+    wanted = set(keys)
+    with tarfile.open(path, "r:") as tar:
+        for info in tar:
+            clip_id, _, suffix = info.name.partition(".")
+            key, _, number = clip_id.rpartition("-")
+            if suffix == "json" or key not in wanted or not (work / key).is_dir():
+                continue
+            stream: Any = tar.extractfile(info)
+            write_bytes(work / key / f"{number}.{suffix}", stream.read())

@@ -1,0 +1,79 @@
+"""Writes the prepared sound: mono 48 kHz FLAC, 16 bits, with the byte of every packet."""
+
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
+
+RATE_HZ = 48000
+PACKET_NUM_SAMPLES = 4096
+"""Samples in every packet but the last (85 ms): what a reader must fetch at least."""
+
+
+class SoundWriter:
+    """One prepared sound track; feed it float32 samples in any portions."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._container = av.open(str(path), "w", format="flac", options={"fflags": "+bitexact"})
+        stream: Any = self._container.add_stream("flac", rate=RATE_HZ, layout="mono", format="s16")
+        stream.codec_context.options = {
+            "compression_level": "5",
+            "frame_size": str(PACKET_NUM_SAMPLES),
+        }
+        stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        self._stream = stream
+        self._held = np.zeros(0, dtype=np.int16)
+        self.num_samples = 0
+        self._sizes: list[int] = []
+
+    def write(self, samples: NDArray[np.float32]) -> None:
+        """Adds samples, float32 [n], full scale ±1 (louder is clipped)."""
+        scaled = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+        held = np.concatenate([self._held, scaled])
+        whole = len(held) // PACKET_NUM_SAMPLES * PACKET_NUM_SAMPLES
+        for at in range(0, whole, PACKET_NUM_SAMPLES):
+            self._encode(held[at : at + PACKET_NUM_SAMPLES])
+        self._held = held[whole:]
+
+    def _encode(self, samples: NDArray[np.int16]) -> None:
+        frame = AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
+        frame.sample_rate = RATE_HZ
+        frame.pts = self.num_samples
+        self.num_samples += len(samples)
+        self._mux(self._stream.encode(frame))
+
+    def _mux(self, packets: Any) -> None:
+        for packet in packets:
+            if packet.size:
+                self._sizes.append(packet.size)
+            self._container.mux(packet)
+
+    def close(self) -> dict[str, Any]:
+        """Finishes the file and gives the `sound_…` cells of its catalogue row."""
+        if len(self._held):
+            self._encode(self._held)
+        self._mux(self._stream.encode(None))
+        self._container.close()
+        with self._path.open("rb") as stream:
+            config = stream.read(8 + 34)[8:]  # STREAMINFO, after "fLaC" and its own header
+        num_bytes = self._path.stat().st_size
+        sizes = np.asarray(self._sizes, dtype=np.int64)
+        header = num_bytes - int(sizes.sum())
+        return {
+            "sound_num_bytes": num_bytes,
+            "sound_suffix": ".flac",
+            "sound_rate_hz": RATE_HZ,
+            "sound_num_samples": self.num_samples,
+            "sound_config": config.hex(),
+            "sound_packet_offsets": (header + np.cumsum(sizes) - sizes).tolist(),
+            "sound_packet_num_bytes": sizes.tolist(),
+            "sound_packet_num_samples": PACKET_NUM_SAMPLES,
+        }
+
+    def abandon(self) -> None:
+        """Closes the file as it is."""
+        self._container.close()
