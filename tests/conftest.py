@@ -7,11 +7,14 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+from avssl.catalog import ClipRow
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,3 +44,40 @@ def no_global_randomness() -> Iterator[None]:
     same = before["pos"] == after["pos"] and np.array_equal(before["key"], after["key"])
     assert same, "numpy's global generator was used; take an rng instead"
     assert python_before == random.getstate(), "Python's global generator was used; take an rng"
+
+
+def _make_row(
+    *, number: int = 0, num_frames: int = 120, fps: float = 30.0, **changes: Any
+) -> ClipRow:
+    num_windows = int(np.ceil(num_frames / fps / 0.25))
+    fields: dict[str, Any] = {
+        "clip_id": f"clip{number:04d}",
+        "source": f"clip{number:04d}.mp4",
+        "source_sha256": f"{number:064x}",
+        "source_start_s": 0.0,
+        "source_end_s": num_frames / fps,
+        "group_id": f"group{number:04d}",
+        "split": "train",
+        "store": "shards/000.tar",
+        "video_offset": 512,
+        "video_num_bytes": 1000,
+        "video_suffix": ".mp4",
+        "codec": "h264",
+        "width_px": 128,
+        "height_px": 96,
+        "start_s": 0.0,
+        "step_s": 1 / fps,
+        "num_frames": num_frames,
+        "last_frame_s": 1 / fps,
+        "key_frames": np.arange(0, num_frames, 8),
+        "sound_state": "absent",
+        "window_s": 0.25,
+        "motion": 0.2 + np.random.default_rng(number).random(num_windows),
+    }
+    return ClipRow(**{**fields, **changes})
+
+
+@pytest.fixture(scope="session")
+def make_row() -> Callable[..., ClipRow]:
+    """Gives a catalogue's row for tests that decode nothing: make_row(number=…, field=…)."""
+    return _make_row
