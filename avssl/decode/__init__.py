@@ -41,6 +41,6 @@ def open_video(
     """
     if backend not in BACKENDS:
         raise InputError(f"backend {backend!r}: one of {', '.join(BACKENDS)}")
-    from avssl.decode.pyav_reader import PyavReader
+    from avssl.decode.video import VideoReader
 
-    return PyavReader(path, index=index, num_threads=num_threads)
+    return VideoReader(path, backend=backend, index=index, num_threads=num_threads)

@@ -50,6 +50,8 @@ class VideoIndex:
     """Indices of frames from which decoding can start."""
     restarts: NDArray[np.int64]
     """int64 [num_frames]: the key frame to start from to reach each frame."""
+    open_groups: bool
+    """True where pictures that follow a key frame in the file are shown before it."""
     seekable: bool
     """False where only decoding from the start of the file leads to the right frames."""
     method: str
@@ -263,12 +265,18 @@ def _from_packets(container: InputContainer, stream: VideoStream, *, path: str) 
         last_ticks=duration or frame_step(stream),
         key_frames=key_frames,
         restarts=restarts,
+        open_groups=_open_groups(rank=rank, keys_at=keys_at),
         seekable=True,
         method="packets",
         damage=missing_end(container, whole),
         file_num_bytes=num_bytes,
         file_mtime_ns=mtime_ns,
     )
+
+
+def _open_groups(*, rank: NDArray[np.int64], keys_at: NDArray[np.int64]) -> bool:
+    earliest_after = np.minimum.accumulate(rank[::-1])[::-1]
+    return bool(np.any(earliest_after[keys_at] < rank[keys_at]))
 
 
 def _restarts(*, rank: NDArray[np.int64], keys_at: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -320,6 +328,7 @@ def _from_decoding(container: InputContainer, stream: VideoStream, *, path: str)
         last_ticks=max(duration, 1) if duration else frame_step(stream),
         key_frames=key_frames.astype(np.int64),
         restarts=key_frames[at].astype(np.int64),
+        open_groups=False,
         seekable=seekable,
         method="decoding",
         damage=state.damage,

@@ -151,3 +151,14 @@ def to_rgb24(
         threads=1,
     )
     return cast("NDArray[np.uint8]", converted.to_ndarray())
+
+
+def scale_rgb(
+    reformatter: VideoReformatter, picture: NDArray[np.uint8], width: int, height: int
+) -> NDArray[np.uint8]:
+    """Scales uint8 [H, W, 3] as frames are scaled."""
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    scaled = reformatter.reformat(
+        frame, width=width, height=height, format="rgb24", interpolation=_SCALING, threads=1
+    )
+    return cast("NDArray[np.uint8]", scaled.to_ndarray())

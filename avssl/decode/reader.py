@@ -14,9 +14,8 @@ from avssl.records import Sound
 
 
 class Reader(Protocol):
-    """An open video. `avssl.decode.pyav_reader.PyavReader` documents every member."""
+    """An open video. `avssl.decode.video.VideoReader` documents every member."""
 
-    backend: str
     path: str
     damage: str | None
 
@@ -24,6 +23,16 @@ class Reader(Protocol):
     def __exit__(self, *_: object) -> None: ...
     def close(self) -> None:
         """Closes the file."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """The back end that gives the frames."""
+        ...
+
+    @property
+    def num_decoded(self) -> int:
+        """Frames decoded so far to answer `frames_at` and `frames_by_index` (PyAV only)."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""The default back end: FFmpeg through PyAV, whose wheel brings its own codecs."""
+"""An open video: one reader whose random access stands on one of the back ends."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from avssl.decode.cursor import Cursor
+from avssl.decode.backends import FrameSource, fastest, make_source
 from avssl.decode.forward import Pass, decode_with_times
 from avssl.decode.index import VideoIndex, build_index
 from avssl.decode.info import VideoInfo, info_of, open_container, picture_stream
@@ -18,34 +18,36 @@ from avssl.errors import MediaError
 from avssl.records import Sound
 
 
-class PyavReader:
+class VideoReader:
     """Reads frames and sound at exact times. The index is made when it is first needed."""
-
-    backend = "pyav"
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
+        backend: str = "auto",
         index: VideoIndex | None = None,
         num_threads: int = 1,
     ) -> None:
         self.path = os.fspath(path)
+        self._asked = backend
         self.damage: str | None = None
         """Why the file ended early, as far as it was read; None while it is well."""
         self._num_threads = num_threads
         self._index = index
         self._info: VideoInfo | None = None
-        self._cursor: Cursor | None = None
-        self._painter: Painter | None = None
+        self._source: FrameSource | None = None
         self._track: SoundTrack | None = None
+        self._num_decoded = 0
         if index is not None:
             index.check(path)
             self.damage = index.damage
         else:
             self._info = self._look()
+        if backend not in ("auto", "pyav"):
+            self._source = make_source(backend, self.path, self.index, num_threads=num_threads)
 
-    def __enter__(self) -> "PyavReader":
+    def __enter__(self) -> "VideoReader":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,11 +61,17 @@ class PyavReader:
 
     def close(self) -> None:
         """Closes the file; a later use opens it again."""
-        if self._cursor is not None:
-            self._cursor.close()
+        if self._source is not None:
+            self._num_decoded += self._source.num_decoded or 0
+            self._source.close()
         if self._track is not None:
             self._track.close()
-        self._cursor = self._track = None
+        self._source = self._track = None
+
+    @property
+    def backend(self) -> str:
+        """The back end that gives the frames: "pyav", "decord" or "torchcodec"."""
+        return self._frames().name
 
     @property
     def info(self) -> VideoInfo:
@@ -101,8 +109,8 @@ class PyavReader:
 
     @property
     def num_decoded(self) -> int:
-        """Frames decoded so far to answer `frames_at` and `frames_by_index`."""
-        return self._cursor.num_decoded if self._cursor is not None else 0
+        """Frames decoded so far to answer `frames_at` and `frames_by_index` (PyAV only)."""
+        return self._num_decoded + ((self._source.num_decoded or 0) if self._source else 0)
 
     def frames_at(
         self,
@@ -207,16 +215,18 @@ class PyavReader:
             container.close()
 
     def _pictures(self, indices: NDArray[np.int64], short_side_px: int | None) -> NDArray[np.uint8]:
-        if self._cursor is None:
-            self._cursor = Cursor(self.path, self.index, num_threads=self._num_threads)
-        if self._painter is None:
-            self._painter = Painter(self.info.geometry)
         wanted, places = np.unique(indices, return_inverse=True)
         width, height = self.info.geometry.scaled_size(short_side_px)
         if self.info.geometry.turns % 2:
             width, height = height, width
         pictures = np.empty((len(indices), 3, height, width), dtype=np.uint8)
-        for number, (_, frame) in enumerate(self._cursor.frames(wanted.tolist())):
-            rgb = self._painter.rgb(frame, short_side_px=short_side_px)
-            pictures[places == number] = rgb
+        source = self._frames()
+        for number, picture in enumerate(source.pictures(wanted.tolist(), short_side_px)):
+            pictures[places == number] = picture
         return pictures
+
+    def _frames(self) -> FrameSource:
+        if self._source is None:
+            name = fastest(self.index) if self._asked == "auto" else self._asked
+            self._source = make_source(name, self.path, self.index, num_threads=self._num_threads)
+        return self._source
