@@ -125,6 +125,8 @@ def _described(path: Path) -> dict[str, Any]:
         described = json.loads(beside.read_text(encoding="utf-8"))
         if described["format"] != FORMAT or described["version"] != VERSION:
             raise InputError(f"{beside}: not an encoder of this version of avssl")
+        if not isinstance(described["name"], str) or not isinstance(described["stream"], str):
+            raise TypeError("name and stream must be text")
         return described
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{beside}: not the description of an encoder ({error!r})") from error
