@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from avssl.catalog import Catalog
 from avssl.config import TrainConfig, config_from_recipe, recipes, task_classes
 from avssl.errors import AvsslError, InputError
 
-_BOX = re.compile(r"[│╭╮╰╯─]+")
+_FRAME = re.compile(r"^[-─╭╰╮╯+]{3}.*$|^[│|]|[│|]$")  # a rule of the box, or its sides
 _TRAIN_USAGE = """\
 usage: avssl train TASK --data DST --out RUN [--init REF] [--recipe NAME] [--FIELD VALUE …]
 
@@ -115,13 +116,13 @@ def parse(task_name: str, recipe_name: str, words: Sequence[str]) -> TrainConfig
 
 def _one_line(box: str) -> str:
     """Folds tyro's framed message into one line: what is wrong, and the nearest flag."""
-    lines = [_BOX.sub("", line).strip() for line in box.splitlines()]
-    lines = [line for line in lines if line]
-    if not lines:
-        return "the command line is not understood"
-    wrong = lines[1] if len(lines) > 1 else lines[0]
+    raw = [line.strip() for line in box.strip().splitlines()]
+    if len(raw) > 1 and not raw[1].strip("-"):  # plain frame: the title has a row of its own
+        raw = raw[1:]
+    lines = [_FRAME.sub("", _FRAME.sub("", line).strip()) for line in raw]
+    wrong = " ".join(itertools.takewhile(bool, lines[1:])) or " ".join(lines)
     if wrong.startswith("Missing from"):
-        return f"{lines[2].split(' ')[0]} is missing; --data DST and --out RUN are needed"
+        return "--data DST and --out RUN are needed, the prepared data set and the run's folder"
     near = [lines[i + 1] for i, line in enumerate(lines[:-1]) if line.startswith("Perhaps")]
     return wrong + (f"; did you mean {near[0].split(' ')[0]}?" if near else "")
 

@@ -55,7 +55,10 @@ def claim(config: TrainConfig, here: Processes) -> None:
 def _claim(config: TrainConfig) -> None:
     directory = Path(config.out)
     if (directory / FILE_NAME).is_file():
-        other = differences(read_config(directory), config, ignore=_MAY_DIFFER)
+        # Without a checkpoint there is nothing to lose: a corrected command may take its place.
+        other = list_checkpoints(directory) and differences(
+            read_config(directory), config, ignore=_MAY_DIFFER
+        )
         if other:
             raise InputError(
                 f"{directory}: holds another run ({other[0]}); `avssl resume {directory}` goes on "

@@ -31,24 +31,28 @@ class Processes:
 
 
 @contextlib.contextmanager
-def processes(device: str) -> Iterator[Processes]:
+def processes(device: str, parallel: str = "ddp") -> Iterator[Processes]:
     """Joins the processes that torchrun started, or is alone.
 
     Args:
         device: "auto", "cpu" or "cuda".
+        parallel: "ddp" or "fsdp2".
 
     Raises:
-        InputError: cuda is asked for and there is none.
+        InputError: cuda is asked for and there is none, or fsdp2 without torchrun.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device 'cuda': torch finds no GPU here; see `avssl doctor`")
+    if parallel == "fsdp2" and "WORLD_SIZE" not in os.environ and not dist.is_initialized():
+        raise InputError(
+            "parallel 'fsdp2': needs torchrun, as in `torchrun --nproc-per-node 2 -m avssl train …`"
+        )
     use_gpu = device != "cpu" and torch.cuda.is_available()
-    num = int(os.environ.get("WORLD_SIZE", "1"))
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     chosen = torch.device("cuda", local_rank) if use_gpu else torch.device("cpu")
     if use_gpu:
         torch.cuda.set_device(chosen)
-    joined_here = num > 1 and not dist.is_initialized()
+    joined_here = "WORLD_SIZE" in os.environ and not dist.is_initialized()
     if joined_here:
         dist.init_process_group("nccl" if use_gpu else "gloo")
     try:
@@ -67,11 +71,6 @@ def wrap(learner: Learner, *, parallel: str, processes: Processes) -> nn.Module:
     "fsdp2" puts each encoder, the head and the whole in shards; "ddp" copies.
     """
     if parallel == "fsdp2":
-        if not dist.is_initialized():
-            raise InputError(
-                "parallel 'fsdp2': needs torchrun, for example `torchrun "
-                "--nproc-per-node 2 -m avssl train …`"
-            )
         shard(learner, processes=processes)
         return learner
     if processes.num == 1:

@@ -52,8 +52,11 @@ def train(config: TrainConfig, *, quiet: bool = False) -> Path:
         AvsslError: the work failed: the loss is not finite, the disk is full.
         Stopped: a signal came; the step was finished and saved.
     """
-    with processes(config.device) as here, torch.random.fork_rng(), StopSignals() as signals:
-        folder.claim(config, here)
+    with (
+        processes(config.device, config.parallel) as here,
+        torch.random.fork_rng(),
+        StopSignals() as signals,
+    ):
         return _train(config, here, signals, quiet=quiet)
 
 
@@ -108,6 +111,7 @@ def _train(config: TrainConfig, here: Processes, signals: StopSignals, *, quiet:
     handed_on = copy.deepcopy(learner.encoders)
     learner = _laid_out(learner.to(here.device), config)
     ema = copy.deepcopy(learner).eval().requires_grad_(False) if config.ema_decay else None
+    folder.claim(config, here)
     notes = folder.Notes(
         config, here, catalog=catalog, validation=batches.validation, learner=learner
     )
@@ -194,7 +198,7 @@ def _train(config: TrainConfig, here: Processes, signals: StopSignals, *, quiet:
                     means = {name: (sums[name][0] / sums[name][1]).item() for name in sorted(sums)}
                     log.metrics({**means, "learning_rate": rate}, step=done, split="train")
                     log.timings(clock.read(), step=done)
-                    bar.say(" ".join(f"{name} {value:.3f}" for name, value in means.items()))
+                    bar.say(f"loss {means['loss']:.3f}")
                 sums = {}
             if evaluates and due(config.evaluate_every, done, config):
                 scores = evaluate(ema or learner, stream, config, here)

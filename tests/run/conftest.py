@@ -1,10 +1,12 @@
 """The toy task, in the registry while a test runs, and a folder of data for it."""
 
 import importlib.util
+import random
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import avssl.pretext
@@ -49,3 +51,13 @@ def make_config(toy: ModuleType, toy_data: str, tmp_path: Path):
         return config_from_recipe("toy", "small", **{**given, **changes})
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def no_global_randomness():
+    """As for all tests, but rich's progress bar may draw from Python's generator: put it back."""
+    before, python_before = np.random.get_state(legacy=False)["state"], random.getstate()
+    yield
+    after = np.random.get_state(legacy=False)["state"]
+    random.setstate(python_before)
+    assert before["pos"] == after["pos"] and np.array_equal(before["key"], after["key"])
