@@ -103,12 +103,14 @@ CASES = (
     ),
     Case(name="h265", suffix="mp4", video="-c:v libx265 -preset ultrafast -x265-params "
          "log-level=error:keyint=24:bframes=3 -pix_fmt yuv420p"),
-    Case(name="vp8 webm", suffix="webm", video="-c:v libvpx -pix_fmt yuv420p -cpu-used 8 -g 30 -b:v 800k",
-         sound="-c:a libvorbis"),
+    Case(name="vp8 webm", suffix="webm", video="-c:v libvpx -cpu-used 8 -g 30 -b:v 800k "
+         "-pix_fmt yuv420p", sound="-c:a libvorbis"),
     Case(name="vp9 webm", suffix="webm", video="-c:v libvpx-vp9 -cpu-used 8 -g 30 -b:v 500k "
          "-pix_fmt yuv420p -lag-in-frames 16 -auto-alt-ref 1 -row-mt 0", sound="-c:a libopus"),
-    Case(name="av1", suffix="mp4", video="-c:v libsvtav1 -preset 12 -g 30 -pix_fmt yuv420p -svtav1-params lp=1"),
-    Case(name="mjpeg mov", suffix="mov", video="-c:v mjpeg -q:v 3 -pix_fmt yuvj420p", sound="-c:a pcm_s16le"),
+    Case(name="av1", suffix="mp4", video="-c:v libsvtav1 -preset 12 -g 30 "
+         "-pix_fmt yuv420p -svtav1-params lp=1"),
+    Case(name="mjpeg mov", suffix="mov", video="-c:v mjpeg -q:v 3 -pix_fmt yuvj420p",
+         sound="-c:a pcm_s16le"),
     Case(name="mpeg4 avi", suffix="avi", video="-c:v mpeg4 -q:v 4 -g 12", sound="-c:a pcm_s16le"),
     Case(name="mpeg4 avi, B-frames", suffix="avi", video="-c:v mpeg4 -q:v 4 -g 12 -bf 2",
          sound="-c:a pcm_s16le"),
