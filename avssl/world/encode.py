@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +37,7 @@ def write_mp4(
         context.color_range = 1  # limited
         audio = out.add_stream("aac", rate=rate_hz, layout="mono")
         audio.bit_rate = 96_000
+        audio.options = {"aac_coder": "fast"}
         position = 0
 
         def encode_sound(until: int) -> None:
@@ -52,10 +54,11 @@ def write_mp4(
                 out.mux(audio.encode(frame))
 
         for number, picture in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            planes = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)  # BT.601, limited range
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts = number
             frame.time_base = Fraction(1, fps)
-            out.mux(video.encode(frame.reformat(format="yuv420p", dst_colorspace=6)))
+            out.mux(video.encode(frame))
             encode_sound(min(sound.shape[1], (number + 1) * rate_hz // fps))
         encode_sound(sound.shape[1])
         out.mux(video.encode(None))

@@ -53,7 +53,7 @@ def _frames(staged: Stage, truth: list[dict[str, Any]]) -> Iterator[NDArray[np.u
     )
     gathered = FrameTruth(staged, renderer)
     for frame in range(len(staged.times_s)):
-        hits = renderer.trace_frame(frame)
+        hits = renderer.trace(frame)
         gathered.add(frame, hits)
         yield renderer.frame(frame, hits)
     truth.append(gathered.finish())

@@ -332,4 +332,3 @@ MOTIONS: dict[str, Callable[[np.random.Generator, Body, Floats], Motion]] = {
     "squat": squat,
     "dance": dance,
 }
-_ = unit

@@ -1,38 +1,44 @@
-"""Frames of a staged clip: walls and floor, shadows, shaded solids; and the true image flow.
+"""Frames of a staged clip, what is seen in each, and the true image flow.
 
-Solids are traced at twice the picture's size and averaged, which smooths their edges. Colours
-are linear until the last step. Shapes: T frames, H x W pixels.
+Solids are traced at twice the picture's size (their edges come out smooth), lit by a lamp whose
+shadows come from a second, parallel tracing, in front of a wall and a floor. Colours are linear
+until the last step. Shapes: T frames, N solids, H x W pixels, h x w = 2 H x 2 W fine pixels.
 """
 
 import functools
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.world import kernels
 from avssl.world.camera import Camera
-from avssl.world.geometry import apply
-from avssl.world.raster import Hits, Surface, View, ray_grid, surface_of, trace, view_of
-from avssl.world.scene import Plane, Scene
-from avssl.world.solids import BOX, CONE, DISC, Solids
-from avssl.world.textures import TILE_PX, pattern_tiles
+from avssl.world.scene import Scene
+from avssl.world.solids import BOX, CONE, DISC, ELLIPSOID, Solids
+from avssl.world.textures import pattern_tiles
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 FINE = 2
 """Solids are traced at this many times the picture's size."""
-SHADOW_PX_PER_M = 30.0
-SHADOW_X_M, SHADOW_FRONT_M = 3.2, 2.2
+NEAR_M = 0.15
 FLOW_STEP_PX = 4
 """The true flow is taken at every fourth pixel of every fourth row."""
+SHADOW_TEXELS, SHADOW_STEP_M = 288, 0.021
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hits:
+    """What the rays of one frame meet first."""
+
+    depth: Floats  # [h, w], metres along the camera's axis, inf where there is no solid
+    ids: NDArray[np.int32]  # [h, w], number of the solid or -1
 
 
 @functools.cache
 def _screen_table() -> NDArray[np.uint8]:
     """Linear light in 4096 steps → screen value, a display's curve (gamma 2.2)."""
-    linear = np.linspace(0.0, 1.0, 4096)
-    return np.round(255.0 * linear ** (1 / 2.2)).astype(np.uint8)
+    return np.round(255.0 * np.linspace(0.0, 1.0, 4096) ** (1 / 2.2)).astype(np.uint8)
 
 
 def to_screen(linear: Singles) -> NDArray[np.uint8]:
@@ -40,97 +46,78 @@ def to_screen(linear: Singles) -> NDArray[np.uint8]:
     return _screen_table()[(np.clip(linear, 0.0, 1.0) * 4095.0 + 0.5).astype(np.uint16)]
 
 
-def plane_homography(
-    plane: Plane, camera: Camera, frame: int, *, width_px: int, height_px: int, px_per_m: float
-) -> Floats:
-    """Gives the 3 x 3 map from texture pixel indices to picture pixel indices."""
-    turn = camera.rotation[frame]
-    columns = np.stack(
-        [
-            turn @ plane.across / px_per_m,
-            turn @ plane.down / px_per_m,
-            turn @ (plane.origin - camera.position[frame]),
-        ],
-        axis=-1,
-    )
-    focal_px = camera.focal[frame] * min(width_px, height_px)
-    lens = np.array([[focal_px, 0, width_px / 2], [0, focal_px, height_px / 2], [0, 0, 1]])
-    before = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    after = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
-    return after @ lens @ columns @ before
+def _corner_signs() -> Floats:
+    return np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1], indexing="ij"), -1).reshape(8, 3)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shadows:
-    """Where solids throw shadow on the floor, as thick lines and filled hulls (map pixels)."""
+def _ball_bounds(centre: Floats, spread: Floats) -> Floats:
+    """Bounds [..., 4] in ray units of ellipsoids with outer product `spread` [..., 3, 3]."""
+    dual = spread - centre[..., :, None] * centre[..., None, :]
+    last = np.minimum(dual[..., 2, 2], -1e-9)
+    low, high = [], []
+    for axis in (0, 1):
+        inside = dual[..., axis, 2] ** 2 - dual[..., axis, axis] * last
+        middle = dual[..., axis, 2] / last
+        half = np.sqrt(np.maximum(inside, 0.0)) / -last
+        low.append(middle - half)
+        high.append(middle + half)
+    return np.stack([*low, *high], axis=-1)
 
-    starts: Floats  # [T, N, 2]
-    ends: Floats  # [T, N, 2]
-    widths: Floats  # [N], map pixels; 0 where a hull is used or no shadow is thrown
-    hulls: dict[int, Floats]  # solid → [T, 8, 2]
-    shape: tuple[int, int]
+
+def camera_bounds(solids: Solids, camera: Camera) -> Floats:
+    """Bounds [T, N, 4] (x0, y0, x1, y1) of every solid on the picture, in ray units."""
+    turn = camera.rotation[:, None] @ solids.rotations
+    centre = camera.to_camera(solids.centres)
+    result = np.zeros((*centre.shape[:2], 4))
+    chosen = solids.kinds == ELLIPSOID
+    part = turn[:, chosen] * solids.sizes[chosen][None, :, None, :]
+    result[:, chosen] = _ball_bounds(centre[:, chosen], part @ np.swapaxes(part, -1, -2))
+    for kind in (CONE, DISC):  # balls around the ends hold a cone, one ball holds a disc
+        chosen = solids.kinds == kind
+        ends = []
+        for end in (0, 1) if kind == CONE else (0,):
+            far = end * solids.sizes[chosen, 2][None, :, None] * turn[:, chosen][..., 1]
+            spread = solids.sizes[chosen, end][None, :, None, None] ** 2 * np.eye(3)
+            ends.append(_ball_bounds(centre[:, chosen] + far, spread))
+        result[:, chosen, :2] = np.min(ends, axis=0)[..., :2]
+        result[:, chosen, 2:] = np.max(ends, axis=0)[..., 2:]
+    chosen = solids.kinds == BOX
+    corners = solids.sizes[chosen][:, None] * _corner_signs()
+    placed = np.einsum("tnij,nkj->tnki", turn[:, chosen], corners) + centre[:, chosen][:, :, None]
+    flat = placed[..., :2] / np.maximum(placed[..., 2:], NEAR_M)
+    result[:, chosen] = np.concatenate([flat.min(axis=2), flat.max(axis=2)], axis=-1)
+    result[centre[..., 2] < NEAR_M] = np.inf  # behind the camera: an empty box
+    return result
 
 
-def shadows_of(solids: Solids, scene: Scene) -> Shadows:
-    """Projects all solids along the light onto the floor."""
-    light = scene.light.towards
-
-    def onto_floor(points: Floats) -> Floats:
-        ground = points - light * (points[..., 1:2] / light[1])
-        return (
-            np.stack([ground[..., 0] + SHADOW_X_M, ground[..., 2] + scene.back_m], axis=-1)
-            * SHADOW_PX_PER_M
-        )
-
+def light_bounds(solids: Solids, axes: Floats, corner: Floats) -> Floats:
+    """Bounds [T, N, 4] of every solid in the lamp's picture, metres from `corner`."""
+    result = np.zeros((*solids.centres.shape[:2], 4))
     sizes = solids.sizes
-    widths = np.zeros(len(sizes))
-    starts, ends = solids.centres.copy(), solids.centres.copy()
-    hulls = {}
-    signs = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1], indexing="ij"), -1).reshape(8, 3)
-    for index, kind in enumerate(solids.kinds):
-        if not solids.casts[index] or kind == DISC:
-            continue
-        turn = solids.rotations[:, index]
-        if kind == CONE:
-            ends[:, index] += sizes[index, 2] * turn[:, :, 1]
-            widths[index] = sizes[index, 0] + sizes[index, 1]
-        elif kind == BOX:
-            corners = solids.centres[:, index, None] + np.einsum(
-                "tij,kj->tki", turn, sizes[index] * signs
-            )
-            hulls[index] = onto_floor(corners)
-        else:
-            order = np.argsort(sizes[index])
-            middle = sizes[index, order[1]]
-            reach = (sizes[index, order[2]] - middle) * turn[:, :, order[2]]
-            starts[:, index] -= reach
-            ends[:, index] += reach
-            widths[index] = 2 * middle
-    shape = (
-        round((scene.back_m + SHADOW_FRONT_M) * SHADOW_PX_PER_M),
-        round(2 * SHADOW_X_M * SHADOW_PX_PER_M),
-    )
-    return Shadows(
-        starts=onto_floor(starts),
-        ends=onto_floor(ends),
-        widths=widths * SHADOW_PX_PER_M,
-        hulls=hulls,
-        shape=shape,
-    )
+    for number in (0, 1):
+        axis = axes[number]
+        middle = (solids.centres - corner) @ axis
+        along = np.einsum("tnij,i->tnj", solids.rotations, axis)  # on the solid's own axes
+        half = np.sqrt(np.einsum("tnj,nj->tn", along**2, sizes**2))
+        box = np.einsum("tnj,nj->tn", np.abs(along), sizes)
+        half = np.where(solids.kinds == BOX, box, half)
+        half = np.where(solids.kinds == DISC, sizes[:, 0], half)
+        reach = along[..., 1] * sizes[:, 2]
+        cone = solids.kinds == CONE
+        low = np.minimum(middle - sizes[:, 0], middle + reach - sizes[:, 1])
+        high = np.maximum(middle + sizes[:, 0], middle + reach + sizes[:, 1])
+        result[..., number] = np.where(cone, low, middle - half)
+        result[..., 2 + number] = np.where(cone, high, middle + half)
+    return result
 
 
-def shadow_map(shadows: Shadows, frame: int) -> NDArray[np.uint8]:
-    """Gives how much light is taken from the floor in one frame, uint8 [h, w], 255 all."""
-    dark = np.zeros(shadows.shape, dtype=np.uint8)
-    starts = np.clip(shadows.starts[frame] * 16, -30000, 30000).astype(int)
-    ends = np.clip(shadows.ends[frame] * 16, -30000, 30000).astype(int)
-    for index in np.flatnonzero(shadows.widths):
-        width = max(round(shadows.widths[index]), 1)
-        cv2.line(dark, starts[index].tolist(), ends[index].tolist(), 255, width, cv2.LINE_8, 4)
-    for corners in shadows.hulls.values():
-        hull = cv2.convexHull(np.clip(corners[frame] * 16, -30000, 30000).astype(np.int32))
-        cv2.fillConvexPoly(dark, hull, 255, cv2.LINE_8, 4)
-    return cv2.GaussianBlur(dark, (9, 9), 2.2)
+def _to_boxes(bounds: Floats, width: int, height: int) -> NDArray[np.int64]:
+    """Rounds bounds in pixels outwards and cuts them to the picture."""
+    bounds = np.clip(bounds, -10.0, 1e6)
+    low = np.floor(bounds[..., :2] - 0.5)
+    high = np.ceil(bounds[..., 2:] + 0.5)
+    limit = [width, height]
+    return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)], -1).astype(np.int64)
 
 
 class Renderer:
@@ -141,136 +128,112 @@ class Renderer:
     ) -> None:
         self.solids, self.scene, self.camera = solids, scene, camera
         self.width_px, self.height_px = width_px, height_px
-        self.view: View = view_of(
-            solids, camera, width_px=FINE * width_px, height_px=FINE * height_px
+        width, height = FINE * width_px, FINE * height_px
+        self.focal_px = camera.focal * min(width, height)
+        centre = np.array([width, height, width, height]) / 2
+        bounds = camera_bounds(solids, camera) * self.focal_px[:, None, None] + centre
+        self.boxes = _to_boxes(bounds, width, height)
+
+        towards = scene.light.towards
+        right = np.cross(towards, [0.0, 1.0, 0.0])
+        right /= np.linalg.norm(right)
+        self.lamp_axes = np.stack([right, np.cross(-towards, right), -towards])
+        half_m = 0.5 * SHADOW_TEXELS * SHADOW_STEP_M
+        middle = np.array([0.0, 0.8, -0.4]) + 12.0 * towards
+        self.lamp_corner = middle - half_m * (self.lamp_axes[0] + self.lamp_axes[1])
+        bounds = light_bounds(solids, self.lamp_axes, self.lamp_corner) / SHADOW_STEP_M
+        self.lamp_boxes = _to_boxes(bounds, SHADOW_TEXELS, SHADOW_TEXELS)
+        self.lamp_boxes[:, ~solids.casts] = 0
+
+        self._colours = np.array(
+            [[*m.colour, *m.second, m.repeats_per_m, m.shine] for m in solids.materials]
         )
-        self.shadows = shadows_of(solids, scene)
-        materials = solids.materials
-        self._colour = np.array([m.colour for m in materials], dtype=np.float32)
-        self._second = np.array([m.second for m in materials], dtype=np.float32)
-        self._pattern = np.array([m.pattern for m in materials], dtype=np.int64)
-        self._repeats = np.array([m.repeats_per_m for m in materials], dtype=np.float32)
-        self._shine = np.array([m.shine for m in materials], dtype=np.float32)
-        self._columns, self._rows = np.meshgrid(
-            np.arange(width_px, dtype=np.float32), np.arange(height_px, dtype=np.float32)
+        self._patterns = np.array([m.pattern for m in solids.materials], dtype=np.int64)
+        light = scene.light
+        self._lights = np.stack(
+            [
+                light.towards,
+                *(np.asarray(c, np.float64) for c in (light.key, light.sky, light.ground)),
+            ]
         )
 
-    def _floor_edge(self, frame: int) -> Floats:
-        """Gives (a, b, c), a x + b y + c = pixels below the line where floor meets wall."""
-        ends = np.array([[-3.0, 0.0, -self.scene.back_m], [3.0, 0.0, -self.scene.back_m]])
-        camera = self.camera
-        seen = (ends - camera.position[frame]) @ camera.rotation[frame].T
-        focal_px = camera.focal[frame] * min(self.width_px, self.height_px)
-        (x0, y0), (x1, y1) = seen[:, :2] / seen[:, 2:] * focal_px + [
-            self.width_px / 2 - 0.5,
-            self.height_px / 2 - 0.5,
-        ]
-        length = np.hypot(x1 - x0, y1 - y0)
-        return np.array([-(y1 - y0), x1 - x0, (y1 - y0) * x0 - (x1 - x0) * y0]) / length
+    def rays(self, frame: int) -> tuple[Floats, Floats]:
+        """Ray coordinates of the fine columns [w] and rows [h]."""
+        width, height = FINE * self.width_px, FINE * self.height_px
+        columns = (np.arange(width) + 0.5 - width / 2) / self.focal_px[frame]
+        rows = (np.arange(height) + 0.5 - height / 2) / self.focal_px[frame]
+        return columns, rows
 
-    def background(self, frame: int) -> Singles:
-        """Wall and floor with shadows, linear float32 [H, W, 3]."""
-        size = (self.width_px, self.height_px)
-        lens = {"width_px": self.width_px, "height_px": self.height_px}
-        scene, camera = self.scene, self.camera
+    def _shapes(self, frame: int) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
+        solids = self.solids
+        return solids.kinds, solids.sizes, solids.rotations[frame], solids.centres[frame]
 
-        def warp(plane: Plane) -> Singles:
-            matrix = plane_homography(plane, camera, frame, px_per_m=plane.px_per_m, **lens)
-            return cv2.warpPerspective(
-                plane.texture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
+    def _eye(self, frame: int) -> tuple[Floats, Floats]:
+        """Place of the camera and its axes as columns, camera → world."""
+        return self.camera.position[frame], np.ascontiguousarray(self.camera.rotation[frame].T)
 
-        wall, floor = warp(scene.wall), warp(scene.floor)
-        ground = Plane(
-            origin=np.array([-SHADOW_X_M, 0.0, -scene.back_m]),
-            across=scene.floor.across,
-            down=scene.floor.down,
-            texture=scene.floor.texture,
-            px_per_m=SHADOW_PX_PER_M,
+    def trace(self, frame: int) -> Hits:
+        """Finds which solid is seen where."""
+        shape = (FINE * self.height_px, FINE * self.width_px)
+        depth = np.full(shape, np.inf)
+        ids = np.full(shape, -1, dtype=np.int32)
+        kernels.trace_camera(
+            *self._shapes(frame),
+            self.boxes[frame],
+            *self._eye(frame),
+            *self.rays(frame),
+            depth,
+            ids,
         )
-        matrix = plane_homography(ground, camera, frame, px_per_m=SHADOW_PX_PER_M, **lens)
-        dark = cv2.warpPerspective(shadow_map(self.shadows, frame), matrix, size)
-        floor *= (1.0 - dark * np.float32(0.62 / 255))[..., None]
-        a, b, c = self._floor_edge(frame).astype(np.float32)
-        below = np.clip(a * self._columns + b * self._rows + (c + np.float32(0.5)), 0, 1)
-        floor -= wall
-        floor *= below[..., None]
-        wall += floor
-        return wall
+        return Hits(depth=depth, ids=ids)
 
-    def shade(self, frame: int, surface: Surface) -> Singles:
-        """Colours [n, 3], linear, of visible points of solids."""
-        ids, points, normals = surface.ids, surface.points, surface.normals
-        light = self.scene.light
-        turn = self.camera.rotation[frame]
-        towards = (turn @ light.towards).astype(np.float32)
-        up = turn[:, 1].astype(np.float32)
-
-        repeats = self._repeats[ids] * TILE_PX
-        u = ((points[:, 0] + points[:, 2]) * repeats).astype(np.int64) % TILE_PX
-        v = ((points[:, 1] + 0.6 * points[:, 2]) * repeats).astype(np.int64) % TILE_PX
-        share = pattern_tiles()[self._pattern[ids], v, u][:, None]
-        albedo = self._colour[ids]
-        albedo = albedo + share * (self._second[ids] - albedo)
-
-        lambert = normals @ towards
-        lift = normals @ up
-        sight = surface.rays / np.sqrt(np.einsum("ni,ni->n", surface.rays, surface.rays))[:, None]
-        facing = np.clip(-np.einsum("ni,ni->n", normals, sight), 0, 1)
-        half = towards - sight
-        half /= np.sqrt(np.einsum("ni,ni->n", half, half))[:, None]
-        gloss = np.clip(np.einsum("ni,ni->n", normals, half), 0, 1) ** 16
-        high_m = surface.depth * (surface.rays @ up) + np.float32(self.camera.position[frame, 1])
-        near_floor = 0.62 + 0.38 * np.clip(high_m * 4.0, 0, 1)
-
-        soft = np.clip(0.85 * lambert + 0.15, 0, 1)[:, None]
-        around = (0.5 + 0.5 * lift)[:, None] * (light.sky - light.ground) + light.ground
-        rim = light.rim * (1 - facing) ** 3 * (0.5 + 0.5 * lift)
-        colour = albedo * (soft * light.key + around * near_floor[:, None])
-        colour += (self._shine[ids] * gloss * (lambert > 0) + rim * 0.6)[:, None] * light.key
-        return colour
+    def linear(self, frame: int, hits: Hits) -> Singles:
+        """Renders one frame in linear light, float32 [H, W, 3]."""
+        shadow = np.full((SHADOW_TEXELS, SHADOW_TEXELS), np.inf, np.float32)
+        lamp = (self.lamp_corner, self.lamp_axes, SHADOW_STEP_M, shadow)
+        kernels.trace_light(*self._shapes(frame), self.lamp_boxes[frame], *lamp)
+        scene, out = self.scene, np.empty((self.height_px, self.width_px, 3), np.float32)
+        wall, floor = scene.wall, scene.floor
+        kernels.paint(
+            hits.depth, hits.ids, *self.rays(frame), *self._eye(frame), *self._shapes(frame),
+            self._colours, self._patterns, pattern_tiles(), scene.back_m,
+            wall.texture, np.array([wall.origin[0], wall.origin[1], wall.px_per_m]),
+            floor.texture, np.array([floor.origin[0], floor.origin[2], floor.px_per_m]),
+            *lamp, self._lights, scene.light.rim, out,
+        )  # fmt: skip
+        return out
 
     def frame(self, frame: int, hits: Hits | None = None) -> NDArray[np.uint8]:
-        """Renders one frame, uint8 [H, W, 3]; `hits` of `trace_frame` may be handed in."""
-        hits = hits or self.trace_frame(frame)
-        surface = surface_of(self.view, frame, hits)
-        layer = np.zeros((self.view.height_px * self.view.width_px, 4), dtype=np.float32)
-        layer[surface.pixels, :3] = np.minimum(self.shade(frame, surface), 1.0)
-        layer[surface.pixels, 3] = 1.0
-        layer = layer.reshape(self.view.height_px, self.view.width_px, 4)
-        small = cv2.resize(layer, (self.width_px, self.height_px), interpolation=cv2.INTER_AREA)
-        picture = self.background(frame)
-        picture *= 1.0 - small[..., 3:]
-        picture += small[..., :3]
-        return to_screen(picture)
+        """Renders one frame as shown, uint8 [H, W, 3]; `hits` of `trace` may be handed in."""
+        return to_screen(self.linear(frame, hits or self.trace(frame)))
 
-    def trace_frame(self, frame: int) -> Hits:
-        """Which solid is seen where, at `FINE` times the picture's size."""
-        return trace(self.view, frame)
+    def surface(self, frame: int, hits: Hits | None = None) -> tuple[Floats, Floats]:
+        """Depth [h, w] in metres and unit normals [h, w, 3] in camera axes, the room included."""
+        hits = hits or self.trace(frame)
+        out = np.empty((*hits.depth.shape, 4))
+        kernels.surface(
+            hits.depth, hits.ids, *self.rays(frame), *self._eye(frame), *self._shapes(frame),
+            self.scene.back_m, out,
+        )  # fmt: skip
+        return out[..., 0], out[..., 1:]
+
+    def extents(self, hits: Hits, num_owners: int) -> NDArray[np.int64]:
+        """Gives [num_owners, 5]: box in fine pixels and fine pixel count of each thing."""
+        return kernels.extents(hits.ids, self.solids.owners, num_owners)
 
     def flow(self, frame: int, hits: Hits) -> Floats:
-        """True image flow from this frame to the next, pixels, [n, 2], on a grid of pixels.
+        """True image flow [a, b, 2] to the next frame in pixels, on a grid of pixels.
 
         Where each visible point (of a solid, the wall or the floor) will be seen in the next
         frame, hidden or not, less where it is seen now.
         """
         every = FINE * FLOW_STEP_PX
-        surface = surface_of(self.view, frame, hits, every=every)
-        solids, camera = self.solids, self.camera
-        moved = apply(solids.rotations[frame + 1][surface.ids], surface.points)
-        moved += solids.centres[frame + 1][surface.ids]
-        columns, rows = ray_grid(self.view, frame)
-        x, y = np.meshgrid(columns[every // 2 :: every], rows[every // 2 :: every])
-        empty = hits.ids[every // 2 :: every, every // 2 :: every] < 0
-        rays = np.stack([x[empty], y[empty], np.ones(empty.sum())], axis=-1)
-        ahead = rays @ camera.rotation[frame]  # world directions
-        eye = camera.position[frame]
-        to_wall = (-self.scene.back_m - eye[2]) / np.minimum(ahead[:, 2], -1e-6)
-        with np.errstate(divide="ignore"):
-            to_floor = np.where(ahead[:, 1] < 0, -eye[1] / ahead[:, 1], np.inf)
-        still = eye + ahead * np.minimum(to_wall, to_floor)[:, None]
-        points = np.concatenate([moved, still])
-        before = np.concatenate([surface.rays[:, :2], rays[:, :2]]) * camera.focal[frame]
-        seen = (points - camera.position[frame + 1]) @ camera.rotation[frame + 1].T
-        after = seen[:, :2] / seen[:, 2:] * camera.focal[frame + 1]
-        return (after - before) * min(self.width_px, self.height_px)
+        height, width = hits.ids.shape
+        grid = [(size - every // 2 + every - 1) // every for size in (height, width)]
+        out = np.empty((*grid, 2))
+        kernels.flow(
+            hits.depth, hits.ids, *self.rays(frame), *self._eye(frame), *self._eye(frame + 1),
+            *self._shapes(frame)[2:], *self._shapes(frame + 1)[2:], self.scene.back_m,
+            self.focal_px[frame], self.focal_px[frame + 1], every, out,
+        )  # fmt: skip
+        return out / FINE

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from avssl.world.body import COCO_JOINTS, COCO_SKELETON, JOINTS
 from avssl.world.clip import Stage
-from avssl.world.raster import Hits
-from avssl.world.render import FINE, Renderer
+from avssl.world.render import FINE, Hits, Renderer
 from avssl.world.things import CLASSES
 
-WORLD_VERSION = 1
+WORLD_VERSION = 2
 COCO_EVERY_FRAMES = 5
 """Every fifth frame of a clip, from the third, is in the COCO file."""
 _SKIN_M = {"nose": 0.05, "eye": 0.05, "ear": 0.06, "top": 0.05, "hip": 0.16, "pelvis": 0.18}
@@ -53,30 +52,24 @@ class FrameTruth:
 
     def add(self, frame: int, hits: Hits) -> None:
         """Takes in one traced frame."""
-        owner_of = np.append(self.stage.solids.owners, -1)  # -1 where there is no solid
-        seen = owner_of[hits.ids].astype(np.int8)
+        found = self.renderer.extents(hits, max(self.owners, default=0) + 1)
         for owner in self.owners:
-            mask = seen == owner
-            rows = np.flatnonzero(mask.any(axis=1))
-            if not len(rows):
-                continue
-            columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
-            self.boxes[owner][frame] = (
-                np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) / FINE
-            )
-            self.areas[owner][frame] = np.count_nonzero(mask) / FINE**2
+            if found[owner, 4]:
+                self.boxes[owner][frame] = found[owner, :4] / FINE
+                self.areas[owner][frame] = found[owner, 4] / FINE**2
+        owner_of = np.append(self.stage.solids.owners, -1)  # -1 where there is no solid
         height, width = hits.ids.shape
         for number, person in enumerate(self.stage.people):
             column, row, depth = self.joints[number][frame].T
             x, y = np.floor(column * FINE).astype(int), np.floor(row * FINE).astype(int)
             inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (depth > 0)
             x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
-            own = seen[y, x] == person.owner
+            own = owner_of[hits.ids[y, x]] == person.owner
             near = depth - hits.depth[y, x] < self.tolerance[number]
             self.visibility[number][frame] = np.where(inside, np.where(own & near, 2, 1), 0)
         if frame + 1 < len(self.stage.times_s):
             flow = self.renderer.flow(frame, hits)
-            self.flow_px[frame] = np.linalg.norm(flow, axis=1).mean()
+            self.flow_px[frame] = np.linalg.norm(flow, axis=-1).mean()
 
     def finish(self) -> dict[str, Any]:
         """Gives the clip's truth, ready for JSON."""
