@@ -221,6 +221,7 @@ def load(
         pin_memory=pin_memory,
         prefetch_factor=prefetch if num_workers else None,
         worker_init_fn=_start_worker,
+        generator=torch.Generator(),  # its own: it must not move the generator of the networks
     )
     stream = iter(loader)
     while True:

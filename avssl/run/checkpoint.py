@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from avssl.errors import AvsslError, InputError
-from avssl.files import replacing
+from avssl.files import PARTIAL_SUFFIX, replacing
 
 FOLDER = "checkpoints"
 SCHEMA_VERSION = 1
@@ -34,6 +34,15 @@ def checkpoint_path(directory: str | os.PathLike[str], step: int) -> Path:
 def list_checkpoints(directory: str | os.PathLike[str]) -> list[Path]:
     """Gives the run's checkpoints, oldest first (names of unfinished ones begin with a dot)."""
     return sorted((Path(directory) / FOLDER).glob("step_*.safetensors"))
+
+
+def sweep(directory: str | os.PathLike[str]) -> None:
+    """Removes what a killed process left half written in the folder of a run."""
+    for folder in (Path(directory), Path(directory) / FOLDER):
+        # safetensors writes to a temporary name of its own (.tmpXXXXXX) beside ours
+        for pattern in (f".*{PARTIAL_SUFFIX}*", ".tmp??????"):
+            for path in folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
 
 def gather_state(

@@ -23,7 +23,7 @@ from avssl.catalog import Catalog
 from avssl.config import FILE_NAME, TrainConfig, differences, read_config, write_config
 from avssl.errors import AvsslError, InputError
 from avssl.files import write_json
-from avssl.run.checkpoint import list_checkpoints, read_facts
+from avssl.run.checkpoint import list_checkpoints, read_facts, sweep
 from avssl.run.parallel import Processes
 from avssl.task import Learner, describe
 
@@ -69,6 +69,7 @@ def _claim(config: TrainConfig) -> None:
             f"{directory}: not empty and not the folder of a run; choose another --out"
         )
     directory.mkdir(parents=True, exist_ok=True)
+    sweep(directory)
     write_config(config, directory)
 
 

@@ -160,9 +160,9 @@ def _train(config: TrainConfig, here: Processes, signals: StopSignals, *, quiet:
             rate = learning_rate(config.optim, step=step, steps=config.steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            torch.manual_seed(_step_seed(config.seed, step, here.rank))
             with clock.waiting():
                 batch = to_device(next(stream), here.device)
+            torch.manual_seed(_step_seed(config.seed, step, here.rank))
             for number, part in enumerate(parts(batch, config.accumulate), start=1):
                 with without_sync(wrapped, number < config.accumulate):
                     with autocast(config, here.device):
