@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from avssl.pretext import shuffle_and_learn
+from avssl.pretext import shuffle_and_learn, shuffle_and_learn_recipes
 from avssl.task import Recipe
 
 TASKS: dict[str, type[Any]] = {
@@ -12,6 +12,6 @@ TASKS: dict[str, type[Any]] = {
 """Name on the command line → class of the task."""
 
 RECIPES: dict[str, Mapping[str, Recipe]] = {
-    "shuffle-and-learn": shuffle_and_learn.RECIPES,
+    "shuffle-and-learn": shuffle_and_learn_recipes.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

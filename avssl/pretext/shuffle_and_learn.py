@@ -35,11 +35,11 @@ from torch.nn import functional
 from avssl.catalog import Catalog, ClipRow
 from avssl.errors import InputError
 from avssl.model.heads import FUSIONS, build_fusion
-from avssl.pretext import triplet_probes as probes
+from avssl.pretext.shuffle_and_learn_guards import SHORTCUTS
 from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
 from avssl.sample.clock import key_frame_period
 from avssl.sample.windows import Windows, draw_alike, find_windows
-from avssl.task import Batch, Outputs, Recipe
+from avssl.task import Batch, Outputs
 from avssl.transform import frames as pictures
 from avssl.transform import measure
 
@@ -54,56 +54,7 @@ class ShuffleAndLearn:
     name: ClassVar[str] = "shuffle-and-learn"
     summary: ClassVar[str] = "were these three frames filmed in this order?"
     streams: ClassVar[tuple[str, ...]] = ("vision",)
-    shortcuts: ClassVar[tuple[Shortcut, ...]] = (
-        Shortcut(
-            name="end frames",
-            kind="bookkeeping",
-            leak="If the ends of negatives were closer together, they alone would tell.",
-            guard="b and d are drawn before the label: one distribution for both classes.",
-            probe=probes.ends,
-            off={"shared_ends": False},
-        ),
-        Shortcut(
-            name="GOP phase",
-            kind="bookkeeping",
-            leak="Frames after a key frame are sharper; c, a and e could differ in their place.",
-            guard="The middle frame's place between key frames is drawn before the label.",
-            probe=probes.gop_phase,
-            off={"match_gop_phase": False},
-        ),
-        Shortcut(
-            name="repeated pictures",
-            kind="content",
-            leak="Where frames are repeated or stand still, a negative's middle equals an end.",
-            guard="All five frames show different pictures, by the catalogue's repeats and stills.",
-            probe=probes.same_picture,
-            off={"distinct_pictures": False},
-        ),
-        Shortcut(
-            name="shot cut",
-            kind="content",
-            leak="Across a cut the odd picture out is seen without looking at motion.",
-            guard="All five frames are of one shot.",
-            probe=probes.differences,
-            off={"within_shot": False},
-        ),
-        Shortcut(
-            name="frame difference",
-            kind="content",
-            leak="The middle of a steady motion is closer to both ends than a frame from outside.",
-            guard="Own crop and colour for each frame (`crop_jitter`, `color_per_frame`); in part.",
-            probe=probes.differences,
-            off={"crop_jitter": 0.0, "color_per_frame": False},
-        ),
-        Shortcut(
-            name="brightness ramp",
-            kind="content",
-            leak="While the light rises or falls, the order of brightness is the order of time.",
-            guard="Own brightness for each frame (`brightness` with `color_per_frame`).",
-            probe=probes.brightness,
-            off={"brightness": 0.0, "color_per_frame": False},
-        ),
-    )
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
 
     tau_max_s: float = 2.4
     """|b - d|, seconds (the paper's 60 frames of 25 a second)."""
@@ -184,6 +135,13 @@ class ShuffleAndLearn:
             raise InputError("tau_max_spread must be in [0, 1), middle_margin in [0, 0.5)")
         if self.reach < 1 or self.clip_frames < 1 or self.size_px < 1:
             raise InputError("reach, clip_frames and size_px: must be at least 1")
+        clip_s = (self.clip_frames - 1) * self.clip_step_s
+        nearest_s = self.middle_margin * (1 - self.tau_max_spread) * self.tau_max_s
+        if self.tau_max_frames is None and clip_s > min(self.tau_min_s, nearest_s):
+            raise InputError(
+                f"clips of {clip_s:g} s would overlap: must be at most tau_min_s and middle_margin "
+                f"of the shortest |b - d|, {min(self.tau_min_s, nearest_s):g} s"
+            )
         if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
             raise InputError(f"crop_scale {self.crop_scale}: must rise within (0, 1]")
 
@@ -201,7 +159,7 @@ class ShuffleAndLearn:
             most_outside=self._taus()[1] * self.reach,
             middle_margin=self.middle_margin,
             least_motion=self.min_motion,
-            edge_s=(self.clip_frames - 1) / 2 * self.clip_step_s,
+            edge_s=self.clip_frames // 2 * self.clip_step_s,
             in_frames=self.tau_max_frames is not None,
             within_shot=self.within_shot,
             distinct_pictures=self.distinct_pictures,
@@ -278,7 +236,7 @@ class ShuffleAndLearn:
         """Asks for the middle of each frame's time on screen, where no rounding can miss it."""
         times_s = row.frame_times_s
         ends_s = np.append(times_s[1:], row.end_s)
-        around = (np.arange(self.clip_frames) - (self.clip_frames - 1) / 2) * self.clip_step_s
+        around = (np.arange(self.clip_frames) - (self.clip_frames - 1) // 2) * self.clip_step_s
         asked = [0.5 * (times_s[i] + ends_s[i]) + around for i in frames[:3]]
         asked += [np.array([0.5 * (times_s[i] + ends_s[i])]) for i in frames[3:]]
         last_s = float(0.5 * (times_s[-1] + ends_s[-1]))
@@ -386,49 +344,3 @@ class ShuffleAndLearn:
     def trivial(self, catalog: Catalog) -> dict[str, float]:
         """Gives what any answer without looking reaches."""
         return {"balanced_accuracy": 0.5, "auc": 0.5}
-
-
-RECIPES = {
-    "small": Recipe(
-        task=ShuffleAndLearn(tau_max_s=0.8, tau_min_s=0.25, tau_max_spread=0.25),
-        settings={
-            "vision": "small",
-            "steps": 600,
-            "batch_size": 64,
-            "optim.name": "adamw",
-            "optim.lr": 1e-3,
-            "optim.weight_decay": 0.05,
-            "optim.schedule": "cosine",
-            "optim.warmup_steps": 50,
-            "channels_last": True,
-        },
-        about="Two cores and a few minutes: pictures of 64 px, our small network.",
-    ),
-    "paper": Recipe(
-        task=ShuffleAndLearn(
-            size_px=227,
-            crop_scale=(227 / 256, 227 / 256),
-            flip=False,
-            brightness=0.0,
-            contrast=0.0,
-            saturation=0.0,
-            color_per_frame=False,
-            fusion="concat",
-        ),
-        settings={
-            "vision": "caffenet-bn",
-            "steps": 100_000,
-            "batch_size": 128,
-            "accumulate": 4,
-            "optim.name": "sgd",
-            "optim.lr": 1e-3,
-            "optim.momentum": 0.9,
-            "optim.weight_decay": 5e-4,
-            "optim.schedule": "step",
-            "optim.step_at": (80_000,),
-            "optim.step_factor": 0.1,
-        },
-        about="The paper's values as papers.md §1.1 and §1.2 give them; made for a GPU.",
-    ),
-}
-"""Name → recipe."""

@@ -1,0 +1,65 @@
+"""Clips drawn in memory for the tests of tasks: something moves, nothing is decoded."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import sklearn.metrics  # noqa: F401  (its first import uses Python's generator: not in a test)
+
+from avssl.catalog import Catalog, ClipRow
+from avssl.records import Clip, FrameSpan, Plan, Sound
+
+Fetch = Callable[[Catalog, Plan], list[Clip]]
+
+
+@pytest.fixture(scope="session")
+def catalog(make_row: Callable[..., ClipRow]) -> Catalog:
+    """Six clips of 6 s at 30 frames a second."""
+    return Catalog.from_rows([make_row(number=number, num_frames=180) for number in range(6)])
+
+
+def draw_frame(*, row: int, time_s: float, width_px: int, height_px: int) -> np.ndarray:
+    """Draws a disc on a lattice before a background of the row's own, uint8 [3, H, W]."""
+    rng = np.random.default_rng(row)
+    colors = rng.integers(30, 226, size=(3, 3))
+    phase, rate, slope = rng.random(3)
+    y, x = np.mgrid[:height_px, :width_px]
+    lattice = np.sin(x / (3 + 5 * rate)) * np.cos(y / (3 + 5 * slope)) > 0
+    frame = np.where(lattice[None], colors[0][:, None, None], colors[1][:, None, None])
+    u = phase + (0.15 + 0.2 * rate) * time_s  # wanders through the picture and back
+    at_x = width_px * (0.5 + 0.35 * np.sin(2 * np.pi * u / 3))
+    at_y = height_px * (0.5 + 0.3 * np.sin(2 * np.pi * u / 5 + slope))
+    disc = (x - at_x) ** 2 + (y - at_y) ** 2 < (height_px / 6) ** 2
+    return np.where(disc[None], colors[2][:, None, None], frame).astype(np.uint8)
+
+
+def _fetch(catalog: Catalog, plan: Plan) -> list[Clip]:
+    clips = []
+    for span in plan.spans:
+        row = catalog.row(span.row)
+        if isinstance(span, FrameSpan):
+            known = row.frame_times_s
+            found = known[np.searchsorted(known, np.array(span.times_s), side="right") - 1]
+            frames = [
+                draw_frame(
+                    row=span.row,
+                    time_s=float(time_s),
+                    width_px=row.width_px,
+                    height_px=row.height_px,
+                )
+                for time_s in found
+            ]
+            clips.append(Clip(frames=np.stack(frames), times_s=found))
+        else:
+            at_s = span.start_s + np.arange(round(span.duration_s * span.rate_hz)) / span.rate_hz
+            tone = np.sin(2 * np.pi * (200 + 50 * span.row) * at_s).astype(np.float32)[None]
+            clips.append(
+                Clip(sound=Sound(samples=tone, rate_hz=span.rate_hz, start_s=span.start_s))
+            )
+    return clips
+
+
+@pytest.fixture(scope="session")
+def fetch() -> Fetch:
+    """Gives the clips of a plan: fetch(catalog, plan)."""
+    return _fetch

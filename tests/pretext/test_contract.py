@@ -1,0 +1,205 @@
+"""What every pretext task promises; walks the registry, so a new task is tested by being in it."""
+
+import ast
+import copy
+import dataclasses
+import inspect
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from avssl.catalog import Catalog
+from avssl.model import build_encoder
+from avssl.pretext import RECIPES, TASKS
+from avssl.records import Clip, Example, Plan
+from avssl.sample import sample_rng
+from avssl.task import Learner, Recipe, Task
+
+Fetch = Callable[[Catalog, Plan], list[Clip]]
+NAMES = sorted(TASKS)
+NAMED_RECIPES = [(name, recipe) for name in NAMES for recipe in RECIPES[name]]
+BATCH_SIZE = 16
+
+
+def small_task(name: str) -> Any:
+    return RECIPES[name]["small"].task
+
+
+def make_example(
+    task: Task, catalog: Catalog, fetch: Fetch, *, seed: int, position: int
+) -> tuple[Plan, Example]:
+    items = task.items(catalog)
+    plan_rng, transform_rng = sample_rng(seed, 0, position).spawn(2)
+    plan = task.sample(catalog, int(items[position % len(items)]), plan_rng)
+    return plan, task.transform(fetch(catalog, plan), plan, transform_rng)
+
+
+def make_batch(
+    task: Task, catalog: Catalog, fetch: Fetch, *, num: int = BATCH_SIZE, seed: int = 0
+) -> dict[str, torch.Tensor]:
+    examples = [
+        make_example(task, catalog, fetch, seed=seed, position=position)[1].arrays
+        for position in range(num)
+    ]
+    return {
+        key: torch.from_numpy(np.stack([arrays[key] for arrays in examples])) for key in examples[0]
+    }
+
+
+def make_learner(task: Task, *, seed: int = 0) -> Learner:
+    encoders = {stream: build_encoder("small", stream=stream, seed=seed) for stream in task.streams}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        widths = {stream: encoder.width for stream, encoder in encoders.items()}
+        return Learner(task=task, encoders=encoders, widths=widths)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_registry_is_whole(name: str) -> None:
+    task_type = TASKS[name]
+    assert task_type.name == name and task_type.summary and task_type.streams
+    assert isinstance(task_type(), Task)
+    assert {"small", "paper"} <= set(RECIPES[name])
+    assert next(iter(RECIPES[name])) == "small"  # what `avssl train` takes by default
+
+
+@pytest.mark.parametrize(("name", "recipe_name"), NAMED_RECIPES)
+def test_recipes_fit_the_configuration(name: str, recipe_name: str) -> None:
+    recipe = RECIPES[name][recipe_name]
+    assert isinstance(recipe, Recipe) and isinstance(recipe.task, TASKS[name]) and recipe.about
+    from avssl.config import TrainConfig
+
+    for dotted, value in recipe.settings.items():
+        part: Any = TrainConfig(task=recipe.task, data="d", out="o")
+        for field in dotted.split("."):
+            assert hasattr(part, field), f"{dotted}: no such field"
+            part = getattr(part, field)
+        if not (isinstance(value, str) or isinstance(part, tuple)):
+            assert type(value) is type(part), dotted
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_knob_has_a_default_and_a_string_under_it(name: str) -> None:
+    task_type = TASKS[name]
+    parameters = task_type.__dataclass_params__
+    assert parameters.frozen
+    tree = ast.parse(inspect.getsource(task_type)).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    body = tree.body
+    for field in dataclasses.fields(task_type):
+        assert field.kw_only and field.default is not dataclasses.MISSING, field.name
+        place = next(
+            index
+            for index, node in enumerate(body)
+            if isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and node.target.id == field.name
+        )
+        below = body[place + 1]
+        assert isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant), field.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_is_a_value(name: str) -> None:
+    task = small_task(name)
+    assert pickle.loads(pickle.dumps(task)) == task
+    assert hash(task) == hash(copy.deepcopy(task))
+
+
+@pytest.mark.parametrize(("name", "recipe_name"), NAMED_RECIPES)
+def test_plans_are_pure_and_name_their_row(name: str, recipe_name: str, catalog: Catalog) -> None:
+    task = RECIPES[name][recipe_name].task
+    items = task.items(catalog)
+    assert items.dtype == np.int64 and len(items) and set(items) <= set(range(len(catalog)))
+    again = Catalog.from_rows(catalog.rows())
+    for position in range(60):
+        index = int(items[position % len(items)])
+        plan = task.sample(catalog, index, sample_rng(7, 0, position))
+        assert plan == task.sample(again, index, sample_rng(7, 0, position))
+        assert plan.spans[0].row == index
+        for span in plan.spans:
+            for time_s in getattr(span, "times_s", ()):
+                row = catalog.row(span.row)
+                assert row.start_s <= time_s < row.end_s
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_are_pure_small_and_of_one_shape(
+    name: str, catalog: Catalog, fetch: Fetch
+) -> None:
+    task = small_task(name)
+    first = make_example(task, catalog, fetch, seed=3, position=0)[1].arrays
+    for position in range(12):
+        arrays = make_example(task, catalog, fetch, seed=3, position=position)[1].arrays
+        again = make_example(task, catalog, fetch, seed=3, position=position)[1].arrays
+        for key, array in arrays.items():
+            assert np.array_equal(array, again[key])
+            assert array.shape == first[key].shape and array.dtype == first[key].dtype
+            assert array.dtype == np.uint8 or array.size < 4096, f"{key}: pictures stay uint8"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_metrics_are_per_sample_and_scores_are_those_of_the_blind_guess(
+    name: str, catalog: Catalog, fetch: Fetch
+) -> None:
+    task = small_task(name)
+    learner = make_learner(task).eval()
+    batch = make_batch(task, catalog, fetch, num=64)
+    with torch.no_grad():
+        out = learner.outputs(batch)
+        metrics = task.metrics(out, batch)
+        assert all(value.shape == (64,) for value in metrics.values())
+        assert task.loss(out, batch).shape == ()
+    scores = task.scores({key: value.double().numpy() for key, value in metrics.items()})
+    assert set(scores) == set(task.trivial(catalog))
+    assert all(np.isfinite(value) for value in scores.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_fixed_batch_can_be_learned_by_heart(name: str, catalog: Catalog, fetch: Fetch) -> None:
+    """After which every weight has had a gradient: nothing is built that is never used."""
+    task = small_task(name)
+    learner = make_learner(task).train()
+    batch = make_batch(task, catalog, fetch)
+    optimiser = torch.optim.Adam(learner.parameters(), lr=2e-3)
+    reached: set[str] = set()
+    losses = []
+    for _ in range(80):
+        optimiser.zero_grad()
+        step = learner(batch)
+        step.loss.backward()
+        reached |= {
+            key
+            for key, weight in learner.named_parameters()
+            if weight.grad is not None and bool(weight.grad.any())
+        }
+        optimiser.step()
+        losses.append(float(step.loss.detach()))
+        if losses[-1] < 0.1 * losses[0]:
+            break
+    assert losses[-1] < 0.1 * losses[0], losses
+    assert {key for key, _ in learner.named_parameters()} == reached
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shortcuts_are_stated_measured_and_can_be_let_in(
+    name: str, catalog: Catalog, fetch: Fetch
+) -> None:
+    task = small_task(name)
+    assert task.shortcuts
+    fields = {field.name for field in dataclasses.fields(task)}
+    for shortcut in task.shortcuts:
+        assert shortcut.name and shortcut.leak and shortcut.guard
+        assert shortcut.off and set(shortcut.off) <= fields
+        for variant in (task, dataclasses.replace(task, **shortcut.off)):
+            sizes = set()
+            for position in range(4):
+                plan, example = make_example(variant, catalog, fetch, seed=1, position=position)
+                numbers = shortcut.probe(plan, example)
+                assert numbers.ndim == 1 and np.isfinite(numbers).all()
+                sizes.add(len(numbers))
+            assert len(sizes) == 1 and sizes.pop() > 0
