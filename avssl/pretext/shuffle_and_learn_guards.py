@@ -1,6 +1,6 @@
 """How a network could cheat on triplets of frames, what stops it, and numbers that show it.
 
-A probe takes (plan, example) to float64 [k]. A linear model on its numbers must not tell the classes
+A probe takes (plan, example) to float64 [k]. A linear model on it must not tell the classes
 apart where the guard is on ("bookkeeping"), or shows how much the pixels give away ("content").
 """
 
