@@ -23,6 +23,7 @@ STILL_LEVELS = 0.35
 MIN_STILL_S = 0.5
 _BAR_SPREAD_LEVELS = 12.0
 _BAR_DARK_LEVELS = 40.0
+_BAR_MIN_PX = 2  # a single dark line is an edge of the scaling, not a bar
 
 
 @dataclass
@@ -61,7 +62,8 @@ def _is_bar(largest: NDArray[np.uint8], smallest: NDArray[np.uint8]) -> NDArray[
 
 
 def _run(flags: NDArray[np.bool_]) -> int:
-    return int(np.argmin(flags))
+    width = int(np.argmin(flags))
+    return width if width >= _BAR_MIN_PX else 0
 
 
 @dataclass
@@ -95,7 +97,7 @@ class PictureAnalysis:
     def push(
         self, index: int, luma: NDArray[np.uint8], *, repeated: bool, restart: bool
     ) -> list[int]:
-        """Adds frame `index` (uint8 [h, w], its brightness) and gives the cuts that are now sure."""
+        """Adds frame `index` (uint8 [h, w], its brightness) and gives the cuts now sure."""
         if repeated:
             self.differences.append(0.0)
             self.flows.append(float("nan"))
@@ -211,7 +213,8 @@ def small_grey(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = luma.shape
     scale = min(1.0, SMALL_SIDE_PX / min(height, width))
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA))
+    small: Any = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
+    return small
 
 
 def picture_hash(small: NDArray[np.uint8]) -> int:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ _ARRAYS = {
     "cuts_s": np.float64,
     "still_spans_s": np.float64,
 }
-_NOT_IN_ROW = ("number", "video_sha256", "sound_sha256", "labels_text")
+_NOT_IN_ROW = ("number", "video_sha256", "sound_sha256")
 _IN_MEMBER = (
     "source",
     "source_sha256",
@@ -57,6 +57,7 @@ class Item:
     result: Mapping[str, Any]
     group_id: str
     split: str
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,7 @@ def _entries(item: Item, *, work: Path, settings: PrepareSettings | None) -> lis
             "source_sha256": item.result["source_sha256"],
             "group_id": item.group_id,
             "split": item.split,
-            "labels": item.result.get("labels", {}),
+            "labels": dict(item.labels),
         }
         if settings is not None and settings.in_place:
             cells["store"] = item.source.path

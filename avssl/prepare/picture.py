@@ -22,12 +22,9 @@ def prepared_size(info: VideoInfo, *, short_side_px: int) -> tuple[int, int]:
     """Gives the (width, height) of the upright prepared picture: even, never enlarged."""
     short = min(info.width_px, info.height_px)
     scale = min(1.0, short_side_px / short)
-    width, height = (max(2, 2 * round(side * scale / 2)) for side in _upright(info))
+    sides = (info.width_px, info.height_px)
+    width, height = (max(2, 2 * round(side * scale / 2)) for side in sides)
     return width, height
-
-
-def _upright(info: VideoInfo) -> tuple[int, int]:
-    return info.width_px, info.height_px
 
 
 class Scaler:
@@ -75,9 +72,8 @@ class Scaler:
 def plane_view(frame: VideoFrame, number: int = 0) -> NDArray[np.uint8]:
     """Gives plane `number` as uint8 [h, w] without copying."""
     plane = frame.planes[number]
-    return np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)[
-        : plane.height, : plane.width
-    ]
+    flat: Any = np.frombuffer(plane, dtype=np.uint8)  # type: ignore[call-overload]
+    return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]
 
 
 def _turned(frame: VideoFrame, *, turns: int, flipped: bool) -> VideoFrame:
@@ -89,7 +85,7 @@ def _turned(frame: VideoFrame, *, turns: int, flipped: bool) -> VideoFrame:
         picture = np.rot90(plane_view(frame, number), turns)
         if flipped:
             picture = picture[:, ::-1]
-        target = np.frombuffer(out.planes[number], dtype=np.uint8)
+        target = np.frombuffer(memoryview(out.planes[number]), dtype=np.uint8)
         target = target.reshape(-1, out.planes[number].line_size)
         target[: picture.shape[0], : picture.shape[1]] = picture
     return out

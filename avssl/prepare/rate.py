@@ -1,4 +1,4 @@
-"""The constant frame rate of a prepared clip, and which source frame stands at each of its times."""
+"""The constant frame rate of a prepared clip, and the source frame that each of its times shows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ def choose_grid(
 
     An evenly spaced source keeps its rate, or every n-th frame with the smallest n that brings the
     rate to `max_rate` or below (60 → 30, 50 → 25, 250 → 27.78), so that no frame is repeated and
-    each keeps its exact time. A source of variable rate goes to the rate of its median step, at most
-    `max_rate`, each time showing the last frame that is not later.
+    each keeps its exact time. A source of variable rate goes to the rate of its median step, at
+    most `max_rate`, each time showing the last frame that is not later.
 
     Args:
         times_s: float64 [n] presentation times of the source, ascending.
@@ -59,7 +59,12 @@ def choose_grid(
     if rate is not None:
         return _every_nth(rate, max_rate)
     median_s = float(np.median(gaps))
-    near = min(_STANDARD, key=lambda standard: abs(float(standard) * median_s - 1))
+    # the container's word first, where the steps bear it out: a clock of milliseconds is too coarse
+    # to tell 24 from 23.976
+    if claimed_rate and abs(float(claimed_rate) * median_s - 1) <= 0.03:
+        near = claimed_rate
+    else:
+        near = min(_STANDARD, key=lambda standard: abs(float(standard) * median_s - 1))
     if abs(float(near) * median_s - 1) > 0.03:
         near = Fraction(1 / median_s).limit_denominator(1001)
     limit = Fraction(max_rate).limit_denominator(1001)

@@ -1,56 +1,41 @@
 """`prepare`: scan → one job a file → groups and splits → shards and catalogue. Resumable."""
 
-import contextlib
 import dataclasses
-import fcntl
-import hashlib
 import json
 import os
-import platform
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from avssl.catalog import FILE_NAME, SCHEMA_VERSION
 from avssl.errors import InputError
 from avssl.files import PARTIAL_SUFFIX, write_json, write_text
-from avssl.prepare.assemble import Item, assemble, clear_media, media_missing, take_apart_all
+from avssl.prepare.assemble import Item, assemble
+from avssl.prepare.copies import Prints, near_copies
 from avssl.prepare.groups import group_ids, named_groups, splits_of
+from avssl.prepare.labels import labels_of
 from avssl.prepare.pool import Finished, run_jobs
 from avssl.prepare.scan import Scan, Source, scan
 from avssl.prepare.settings import PrepareSettings
+from avssl.prepare.state import (
+    check_destination,
+    exact_copies,
+    inputs_hash,
+    locked,
+    recover_media,
+    result_of,
+    stamp,
+    store_quarantine,
+    terminable,
+)
+from avssl.prepare.summary import Report, report_of, versions
 from avssl.progress import Bar, progress_bar
 
 REPORT_NAME = "prepare.json"
 QUARANTINE_NAME = "quarantine.jsonl"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What `prepare` did."""
-
-    destination: Path
-    num_files: int
-    """Files taken for videos."""
-    num_clips: int
-    num_quarantined: int
-    num_copies: int
-    """Files that are byte for byte another one, and left out."""
-    num_skipped: int
-    num_groups: int
-    splits: dict[str, int]
-    """Clips in each split."""
-    video_s: float
-    """Seconds of prepared video."""
-    seconds: float
-    """Seconds that this call took."""
-    already_done: bool = False
-    """Nothing had to be done."""
 
 
 def prepare(
@@ -80,22 +65,23 @@ def prepare(
     settings = settings or PrepareSettings()
     target = Path(destination)
     found = scan(source, exclude=target)
-    _check_destination(target, settings)
+    check_destination(target, settings)
     if not found.sources:
         raise InputError(
             f"{source}: no video among {len(found.skipped)} files; give a folder that holds some"
         )
-    inputs = _inputs_hash(found, settings)
+    root = Path(source) if Path(source).is_dir() else Path(source).parent
+    inputs = inputs_hash(found, settings, root=root)
     if (done := _finished(target, inputs)) is not None:
         return dataclasses.replace(done, seconds=time.monotonic() - started_s, already_done=True)
     work = target / "work"
     work.mkdir(parents=True, exist_ok=True)
-    with _locked(work), _terminable():
+    with locked(work), terminable():
         (target / REPORT_NAME).unlink(missing_ok=True)
         for stale in work.glob(f".*{PARTIAL_SUFFIX}"):
             shutil.rmtree(stale, ignore_errors=True)
         write_json(work / "settings.json", settings.as_dict())
-        copies = _exact_copies(found.sources)
+        copies = exact_copies(found.sources)
         wanted = [item for item in found.sources if item.relative not in copies]
         _process(
             wanted,
@@ -107,6 +93,7 @@ def prepare(
             quiet=quiet,
         )
         return _finish(
+            root,
             found,
             wanted,
             copies=copies,
@@ -129,9 +116,9 @@ def _process(
     quiet: bool,
 ) -> None:
     """Sees to it that every file has a result of these settings in the work folder."""
-    ready = {item.key: _result_of(item, work, settings) for item in wanted}
+    ready = {item.key: result_of(item, work, settings) for item in wanted}
     if not settings.in_place and any((target / "shards").glob("*.tar")):
-        _recover_media(wanted, ready, work=work, target=target)
+        recover_media(wanted, ready, work=work, target=target)
     todo = [item for item in wanted if ready[item.key] is None]
     num_jobs = max(1, jobs if jobs is not None else (os.cpu_count() or 1))
     with progress_bar(
@@ -141,7 +128,7 @@ def _process(
 
         def on_end(end: Finished) -> None:
             if end.killed:
-                _store_quarantine(work, end)
+                store_quarantine(work, end)
             if end.status == "quarantined":
                 bar.print(f"quarantined {end.job['relative']}: {end.reason}")
             watch.file_done()
@@ -152,7 +139,7 @@ def _process(
                 "relative": item.relative,
                 "key": item.key,
                 "work": str(work.absolute()),
-                "stamp": _stamp(item, settings),
+                "stamp": stamp(item, settings),
                 "settings": settings.as_dict(),
             }
             for item in todo
@@ -191,6 +178,7 @@ class _Watch:
 
 
 def _finish(
+    root: Path,
     found: Scan,
     wanted: list[Source],
     *,
@@ -201,17 +189,20 @@ def _finish(
     inputs: str,
     started_s: float,
 ) -> Report:
-    results = {item.relative: _result_of(item, work, settings) for item in wanted}
+    results = {item.relative: result_of(item, work, settings) for item in wanted}
     missing = [name for name, result in results.items() if result is None]
     if missing:
         raise InputError(f"{missing[0]}: changed while it was prepared; run the same command again")
     good = [item for item in wanted if results[item.relative]["status"] == "done"]  # type: ignore[index]
     bad = [item for item in wanted if results[item.relative]["status"] != "done"]  # type: ignore[index]
-    relatives = [item.relative for item in good]
-    alike = _near_copies({name: results[name] or {} for name in relatives})
-    groups = group_ids(
-        relatives, named=named_groups(relatives, group_by=settings.group_by), alike=alike
+    alike = _near_copies({name: result or {} for name, result in results.items()})
+    everything = [item.relative for item in found.sources]
+    everyone = group_ids(
+        everything,
+        named=named_groups(everything, group_by=settings.group_by),
+        alike=[*alike, *copies.items()],
     )
+    groups = {item.relative: everyone[item.relative] for item in good}
     splits, notes = splits_of(groups, split=settings.split, split_from=settings.split_from)
     items = [
         Item(
@@ -219,6 +210,7 @@ def _finish(
             result=results[item.relative] or {},
             group_id=groups[item.relative],
             split=splits[item.relative],
+            labels=labels_of(item, root=root),
         )
         for item in good
     ]
@@ -241,7 +233,7 @@ def _finish(
         "schema_version": SCHEMA_VERSION,
         "inputs": inputs,
         "settings": settings.as_dict(),
-        "versions": _versions(),
+        "versions": versions(),
         "counts": {
             "files": len(found.sources),
             "clips": len(clips),
@@ -260,31 +252,34 @@ def _finish(
         "shards": shards,
         "copies": [{"file": name, "same_as": copies[name]} for name in sorted(copies)],
         "near_copies": [list(pair) for pair in alike],
+        "groups": _larger_groups(everyone),
         "skipped": [{"file": name, "reason": why} for name, why in found.skipped],
         "notes": notes,
     }
     write_json(target / REPORT_NAME, report)
-    return _report_of(report, target)
+    return report_of(report, target)
+
+
+def _larger_groups(groups: dict[str, str]) -> dict[str, list[str]]:
+    """Gives the files of each group that has more than one, quarantined ones and copies too."""
+    members: dict[str, list[str]] = {}
+    for name, group in groups.items():
+        members.setdefault(group, []).append(name)
+    return {group: names for group, names in sorted(members.items()) if len(names) > 1}
 
 
 def _near_copies(results: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
-    return []
-
-
-def _report_of(values: dict[str, Any], target: Path) -> Report:
-    counts = values["counts"]
-    return Report(
-        destination=target,
-        num_files=counts["files"],
-        num_clips=counts["clips"],
-        num_quarantined=counts["quarantined"],
-        num_copies=counts["copies"],
-        num_skipped=counts["skipped"],
-        num_groups=counts["groups"],
-        splits=values["splits"],
-        video_s=values["video_s"],
-        seconds=values["seconds"],
-    )
+    """Finds near-copies among finished files by the hashes in their results."""
+    prints = {
+        name: Prints(
+            pictures=np.asarray(
+                [int(text, 16) for text in found.get("picture_hashes", [])], np.uint64
+            ),
+            sounds=np.asarray([int(text, 16) for text in found.get("sound_hashes", [])], np.uint32),
+        )
+        for name, found in results.items()
+    }
+    return near_copies(prints)
 
 
 def _finished(target: Path, inputs: str) -> Report | None:
@@ -293,145 +288,4 @@ def _finished(target: Path, inputs: str) -> Report | None:
     if not path.is_file() or not (target / FILE_NAME).is_file():
         return None
     values = json.loads(path.read_text())
-    return _report_of(values, target) if values.get("inputs") == inputs else None
-
-
-def _check_destination(target: Path, settings: PrepareSettings) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise InputError(f"{target}: is a file; give a folder for the data set")
-    noted = target / "work" / "settings.json"
-    if noted.is_file():
-        before = PrepareSettings.from_dict(json.loads(noted.read_text()))
-        if before.media_fingerprint() != settings.media_fingerprint():
-            old, new = before.as_dict(), settings.as_dict()
-            changed = [
-                f"{name} {old[name]} → {new[name]}" for name in old if old[name] != new[name]
-            ]
-            raise InputError(
-                f"{target}: was begun with other settings ({', '.join(changed) or 'version'}); "
-                "give another folder, or remove this one"
-            )
-    elif any(target.iterdir()):
-        raise InputError(f"{target}: holds something else; give an empty or a new folder")
-
-
-def _inputs_hash(found: Scan, settings: PrepareSettings) -> str:
-    listing = [(item.relative, item.num_bytes, item.modified_ns) for item in found.sources]
-    text = json.dumps([listing, settings.as_dict(), settings.media_fingerprint()])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _stamp(item: Source, settings: PrepareSettings) -> list[Any]:
-    return [item.num_bytes, item.modified_ns, settings.media_fingerprint()]
-
-
-def _result_of(item: Source, work: Path, settings: PrepareSettings) -> dict[str, Any] | None:
-    """Gives the stored result of a file, or None where there is none of this very file."""
-    path = work / item.key / "result.json"
-    if not path.is_file():
-        return None
-    result = json.loads(path.read_text())
-    return result if result["stamp"] == _stamp(item, settings) else None
-
-
-def _recover_media(
-    wanted: list[Source], ready: dict[str, Any], *, work: Path, target: Path
-) -> None:
-    """Takes finished shards apart where files were added, changed or removed since.
-
-    Where all results stand, the last run was stopped while it wrote shards: those are kept.
-    """
-    keys = [item.key for item in wanted]
-    if any(result is None for result in ready.values()):
-        take_apart_all(work=work, shards=target / "shards", keys=keys)
-        for item in wanted:
-            result = ready[item.key]
-            if result is None or result["status"] != "done":
-                continue
-            whole = Item(source=item, result=result, group_id="", split="train")
-            if media_missing(whole, work=work):
-                clear_media(work, item.key)
-                ready[item.key] = None
-
-
-def _store_quarantine(work: Path, end: Finished) -> None:
-    from avssl.prepare.worker import store_result
-
-    folder = work / f".{end.job['key']}.{os.getpid()}{PARTIAL_SUFFIX}"
-    folder.mkdir()
-    result = {
-        "status": "quarantined",
-        "stage": end.stage,
-        "reason": end.reason,
-        "stamp": end.job["stamp"],
-    }
-    store_result(work, end.job["key"], folder, result)
-
-
-def _exact_copies(sources: tuple[Source, ...]) -> dict[str, str]:
-    """Gives {relative path: the first file with the same bytes}. Only equal sizes are read."""
-    from avssl.prepare.one_file import sha256_of
-
-    by_size: dict[int, list[Source]] = {}
-    for item in sources:
-        by_size.setdefault(item.num_bytes, []).append(item)
-    copies: dict[str, str] = {}
-    for same in by_size.values():
-        if len(same) < 2:
-            continue
-        first: dict[str, str] = {}
-        for item in same:
-            with contextlib.suppress(OSError):  # unreadable: its own job says so
-                digest = sha256_of(item.path)
-                if digest in first:
-                    copies[item.relative] = first[digest]
-                first.setdefault(digest, item.relative)
-    return copies
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    import av
-
-    from avssl import __version__
-
-    names = ("av", "opencv-python-headless", "librosa", "numpy", "pyarrow")
-    return {
-        "avssl": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in names},
-        **{name: ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()},
-    }
-
-
-@contextlib.contextmanager
-def _locked(work: Path) -> Iterator[None]:
-    """Holds the data set for this process alone; the lock ends with the process."""
-    with (work / "lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                f"{work.parent}: another `avssl prepare` is at work there; wait for it or stop it"
-            ) from error
-        yield
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Lets a polite kill (SIGTERM) end the work as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return report_of(values, target) if values.get("inputs") == inputs else None

@@ -10,27 +10,26 @@ from pathlib import Path
 from avssl.errors import InputError
 
 SUFFIXES = frozenset(
-    "3g2 3gp amv asf avi divx dv f4v flv gif h264 h265 hevc ivf m1v m2t m2ts m2v m4v mjpeg mjpg "
-    "mk3d mkv mov mp4 mpe mpeg mpg mpv mts mxf nut ogm ogv qt rm rmvb ts vob webm wmv wtv y4m".split()
+    """
+    3g2 3gp amv asf avi divx dv f4v flv gif h264 h265 hevc ivf m1v m2t m2ts m2v m4v mjpeg mjpg mk3d
+    mkv mov mp4 mpe mpeg mpg mpv mts mxf nut ogm ogv qt rm rmvb ts vob webm wmv wtv y4m
+    """.split()  # noqa: SIM905
 )
 """Names that promise a video: such a file is tried, and quarantined with the reason if it fails."""
 
 OTHERS = frozenset(
-    # archives
-    "7z bz2 gz lz4 rar tar tgz xz zip zst "
-    # pictures
-    "bmp exr heic jpeg jpg pgm png pnm ppm svg tga tif tiff webp "
-    # sound
-    "aac aif aiff flac m4a mid mp3 oga ogg opus wav wma "
-    # text, tables, code, weights
-    "ass bin c cfg conf cpp css csv doc docx gitignore h htm html ini ipynb js json jsonl lock log "
-    "lrc md npy npz onnx parquet pdf pkl pt pth py pyc rst safetensors sh srt sub sup toml torrent "
-    "tsv txt vtt xls xlsx xml yaml yml "
-    # playlists: they only point elsewhere
-    "asx ffconcat m3u m3u8 mpd pls sdp".split()
+    """
+    7z bz2 gz lz4 rar tar tgz xz zip zst
+    bmp exr heic jpeg jpg pgm png pnm ppm svg tga tif tiff webp
+    aac aif aiff flac m4a mid mp3 oga ogg opus wav wma
+    ass bin c cfg conf cpp css csv doc docx gitignore h htm html ini ipynb js json jsonl lock log
+    lrc md npy npz onnx parquet pdf pkl pt pth py pyc rst safetensors sh srt sub sup toml torrent
+    tsv txt vtt xls xlsx xml yaml yml
+    asx ffconcat m3u m3u8 mpd pls sdp
+    """.split()  # noqa: SIM905
 )
-"""Names that promise something else: left out by name. Sound in a .ogg is left out, video in one
-goes by .ogv."""
+"""Names that promise something else, left out by name: archives, pictures, sound, text and data,
+playlists (which only point elsewhere). Video in Ogg goes by .ogv."""
 
 _MAGIC: tuple[tuple[int, bytes], ...] = (
     (4, b"ftyp"),

@@ -22,7 +22,7 @@ class PrepareSettings:
     crf: int = 20
     """H.264 constant rate factor, 0 (lossless) to 51 (worst)."""
     preset: str = "veryfast"
-    """x264's trade of speed for size: ultrafast, superfast, veryfast, faster, fast, medium, slow."""
+    """x264's trade of speed for size: ultrafast, superfast, veryfast, faster, fast, medium…"""
     jpeg_q: int = 3
     """Quantiser of MJPEG (with --gop 1), 2 (best) to 31 (worst)."""
     in_place: bool = False
@@ -30,13 +30,13 @@ class PrepareSettings:
     max_clip_s: float = 120.0
     """Longest clip, seconds. A longer file is cut at its shots, a longer shot evenly."""
     group_by: str = "none"
-    """"none", "folder" (files of one folder share a group) or a regular expression searched in the
-    relative path: its first bracket (or the whole match) names the group, such as "(mouse[0-9]+)"."""
+    """"none", "folder" (files of one folder share a group) or a regular expression, searched in the
+    relative path, whose first bracket (or whole match) names the group: "(mouse[0-9]+)"."""
     split: tuple[float, float, float] = (0.8, 0.1, 0.1)
     """Fractions for train, validation and test, dealt to whole groups by a hash of their name."""
     split_from: Literal["auto", "folders", "fractions"] = "auto"
-    """"folders": from first folders named train, validation (val, valid) and test; "auto": from such
-    folders where every video lies in one, else by fractions."""
+    """"folders": from first folders named train, validation (val, valid) and test; "auto": from
+    such folders where every video lies in one, else by fractions."""
     limit_s: float = 300.0
     """Seconds that a file may take without any progress before its process is killed."""
     window_s: float = 0.25

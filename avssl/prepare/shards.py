@@ -1,4 +1,4 @@
-"""Shards: plain tar files (WebDataset keys) whose bytes depend on the sources and settings alone."""
+"""Shards: plain tar files (WebDataset keys), the same bytes for the same sources and settings."""
 
 import hashlib
 import io

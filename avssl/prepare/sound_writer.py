@@ -6,6 +6,7 @@ from typing import Any
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.codec.context import Flags
 from numpy.typing import NDArray
 
 RATE_HZ = 48000
@@ -24,7 +25,7 @@ class SoundWriter:
             "compression_level": "5",
             "frame_size": str(PACKET_NUM_SAMPLES),
         }
-        stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        stream.codec_context.flags |= Flags.bitexact
         self._stream = stream
         self._held = np.zeros(0, dtype=np.int16)
         self.num_samples = 0

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.codec.context import Flags
 from av.video.frame import VideoFrame
 
 from avssl.prepare.settings import PrepareSettings
@@ -42,7 +43,7 @@ class VideoWriter:
         context.time_base = step
         stream.time_base = step
         context.thread_count = 1
-        context.flags |= av.codec.context.Flags.bitexact
+        context.flags |= Flags.bitexact
         context.colorspace = space_code
         if settings.gop == 1:
             stream.pix_fmt = "yuvj420p"

@@ -113,10 +113,10 @@ def main() -> None:
     # libraries may print: their words go to standard error, the answers alone to standard output
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    import av
     import cv2
+    from av import logging
 
-    av.logging.set_level(None)
+    logging.set_level(None)
     cv2.setNumThreads(1)
     serve(sys.stdin, answers)
 
