@@ -9,6 +9,7 @@ number of files.
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,18 @@ class Prints:
 
     pictures: NDArray[np.uint64]
     sounds: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> "Prints":
+        """Reads the hashes of a file's result (see `one_file.prepare_file`)."""
+
+        def numbers(name: str) -> list[int]:
+            return [int(text, 16) for text in result.get(name, [])]
+
+        return cls(
+            pictures=np.asarray(numbers("picture_hashes"), dtype=np.uint64),
+            sounds=np.asarray(numbers("sound_hashes"), dtype=np.uint32),
+        )
 
 
 def near_copies(prints: Mapping[str, Prints]) -> list[tuple[str, str]]:

@@ -23,6 +23,8 @@ class Encoded:
     """The prepared stream of a whole file."""
 
     analysis: PictureAnalysis
+    num_decoded: int
+    """Frames that the source gave."""
     source_times_s: list[float]
     repeated: NDArray[np.int64]
     restarts: list[int]
@@ -87,15 +89,18 @@ def encode(
 
     def frames() -> Iterator[tuple[float, Any]]:
         limit = max(len(timing.times_s) * 4, 1000) if len(timing.times_s) else None
+        nonlocal num_decoded
         for number, (time_s, frame) in enumerate(reader.iter_av_frames()):
             if limit is not None and number > limit:
                 raise RefusedError(
                     "decode", f"gives more than {limit} frames, four for each packet"
                 )
+            num_decoded = number + 1
             yield time_s, frame
 
     last_s = timing.last_s or step_s
     finished = False
+    num_decoded = 0
     try:
         picture = None
         for placed in place(frames(), grid, last_s=last_s):
@@ -129,6 +134,7 @@ def encode(
         raise RefusedError("decode", f"no frame decodes ({reader.damage or 'no picture in it'})")
     return Encoded(
         analysis=analysis,
+        num_decoded=num_decoded,
         source_times_s=source_times_s,
         repeated=np.asarray(repeated, dtype=np.int64),
         restarts=restarts,

@@ -94,6 +94,7 @@ def _prepare(path: str, folder: Path, settings: PrepareSettings, report: Report)
             "status": "done",
             "clips": clips,
             "damage": reader.damage,
+            "num_decoded": encoded.num_decoded,
             "num_frames_claimed": reader.info.num_frames_claimed,
             "regular": grid.regular,
             "picture_hashes": [f"{value:016x}" for _, value in encoded.analysis.hashes],

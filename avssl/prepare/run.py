@@ -6,9 +6,6 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from avssl.catalog import FILE_NAME, SCHEMA_VERSION
 from avssl.errors import InputError
@@ -195,7 +192,7 @@ def _finish(
         raise InputError(f"{missing[0]}: changed while it was prepared; run the same command again")
     good = [item for item in wanted if results[item.relative]["status"] == "done"]  # type: ignore[index]
     bad = [item for item in wanted if results[item.relative]["status"] != "done"]  # type: ignore[index]
-    alike = _near_copies({name: result or {} for name, result in results.items()})
+    alike = near_copies({name: Prints.of(result or {}) for name, result in results.items()})
     everything = [item.relative for item in found.sources]
     everyone = group_ids(
         everything,
@@ -266,20 +263,6 @@ def _larger_groups(groups: dict[str, str]) -> dict[str, list[str]]:
     for name, group in groups.items():
         members.setdefault(group, []).append(name)
     return {group: names for group, names in sorted(members.items()) if len(names) > 1}
-
-
-def _near_copies(results: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
-    """Finds near-copies among finished files by the hashes in their results."""
-    prints = {
-        name: Prints(
-            pictures=np.asarray(
-                [int(text, 16) for text in found.get("picture_hashes", [])], np.uint64
-            ),
-            sounds=np.asarray([int(text, 16) for text in found.get("sound_hashes", [])], np.uint32),
-        )
-        for name, found in results.items()
-    }
-    return near_copies(prints)
 
 
 def _finished(target: Path, inputs: str) -> Report | None:

@@ -43,6 +43,10 @@ def run_job(job: dict[str, Any], *, report: Callable[[float], None]) -> dict[str
         settings = PrepareSettings.from_dict(job["settings"])
         result = prepare_file(job["path"], folder, settings=settings, report=report)
         result["stamp"] = job["stamp"]
+        if job.get("check") and result["status"] == "done":
+            from avssl.prepare.sound_clock import sound_clock
+
+            result["sound_clock"] = sound_clock(job["path"])
         store_result(work, job["key"], folder, result)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
