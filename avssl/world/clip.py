@@ -11,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import InputError
-from avssl.world.body import SIDES, Body, Skeleton, dress, draw_body, joints_of
+from avssl.world.body import Body, Skeleton, draw_body, joints_of
 from avssl.world.camera import MOVES, Camera, plan_camera
-from avssl.world.geometry import rotation, wander
+from avssl.world.figure import dress
+from avssl.world.geometry import rotation
 from avssl.world.motion import MOTIONS
 from avssl.world.playing import play_thing
 from avssl.world.scene import Scene, add_distractor, add_furniture, draw_scene
+from avssl.world.shapes import Standing, add_thing
 from avssl.world.solids import BOX, CONE, Material, SolidBuilder, Solids
 from avssl.world.synth import Note, Voice, draw_voice
 from avssl.world.textures import colour_of
-from avssl.world.things import ALONE, PLAYED, Standing, Thing, add_thing, draw_rhythm, draw_thing
+from avssl.world.things import ALONE, PLAYED, Thing, draw_rhythm, draw_thing
 
 Floats = NDArray[np.float64]
 SPLITS = ("train", "validation", "test")
@@ -282,6 +284,3 @@ def stage(spec: ClipSpec) -> Stage:
         distractors=tuple(distractors),
         sounding=sounding,
     )
-
-
-_ = (SIDES, wander)

@@ -55,7 +55,7 @@ def write_mp4(
 
         for number, picture in enumerate(frames):
             planes = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)  # BT.601, limited range
-            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(np.asarray(planes, np.uint8), format="yuv420p")
             frame.pts = number
             frame.time_base = Fraction(1, fps)
             out.mux(video.encode(frame))

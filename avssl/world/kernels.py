@@ -10,7 +10,7 @@ import math
 import numba
 import numpy as np
 
-from avssl.world.solids import BOX, CONE, DISC, ELLIPSOID
+from avssl.world.solids import CONE, DISC, ELLIPSOID
 
 _njit = numba.njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 TILE_MASK = 63  # pattern tiles are 64 pixels wide
@@ -59,7 +59,7 @@ def placed_back(m, n, x, y, z):
 @_njit
 def meet(kind, s0, s1, s2, ex, ey, ez, rx, ry, rz):
     """Gives t where a ray (in the solid's own frame) first meets it from outside, or inf."""
-    if kind == ELLIPSOID or kind == CONE:
+    if kind == ELLIPSOID or kind == CONE:  # noqa: SIM109 (a tuple is slow here)
         if kind == ELLIPSOID:
             wx, wy, wz = 1.0 / s0**2, 1.0 / s1**2, 1.0 / s2**2
             a = wx * rx * rx + wy * ry * ry + wz * rz * rz
@@ -149,7 +149,7 @@ def trace_light(kinds, sizes, turns, centres, boxes, corner, axes, step, depth):
 
 @_njit
 def lit_share(x, y, z, corner, axes, step, depth, taps, shift):
-    """Share of the lamp's light that reaches a point of the world, 0…1, by `taps` x `taps` looks."""
+    """Share (0…1) of the lamp's light that reaches a point, from `taps` x `taps` looks."""
     u, v, far = turned(axes, x - corner[0], y - corner[1], z - corner[2])
     scale = 1.0 / step
     u, v, far = u * scale + shift, v * scale - shift, far - 0.03
@@ -183,7 +183,7 @@ def normal_of(kind, s0, s1, s2, x, y, z):
 
 @_njit
 def meet_room(ey, ez, ry, rz, back):
-    """Gives t where a ray meets the floor (y = 0) or the wall (z = -back), and whether the floor."""
+    """Gives t where a ray meets floor (y = 0) or wall (z = -back), and whether the floor."""
     to_wall = (-back - ez) / rz if rz < -1e-9 else np.inf
     to_floor = -ey / ry if ry < -1e-9 else np.inf
     return (to_floor, True) if to_floor < to_wall else (to_wall, False)
@@ -191,7 +191,7 @@ def meet_room(ey, ez, ry, rz, back):
 
 @_njit
 def look_up(texture, u, v, share, out):
-    """Adds `share` of a texture's colour at pixel place (u, v), linear between pixels, edges repeated."""
+    """Adds `share` of a texture's colour at (u, v), linear between pixels, edges repeated."""
     height, width = texture.shape[:2]
     u = min(max(u - 0.5, 0.0), width - 1.001)
     v = min(max(v - 0.5, 0.0), height - 1.001)
@@ -206,7 +206,8 @@ def look_up(texture, u, v, share, out):
 @_njit
 def paint(
     depth, ids, columns, rows, eye, camera, kinds, sizes, turns, centres,
-    colours, patterns, tiles, back, wall, wall_place, floor, floor_place, corner, axes, step, shadow, lights, rim, out,
+    colours, patterns, tiles, back, wall, wall_place, floor, floor_place,
+    corner, axes, step, shadow, lights, rim, out,
 ):  # fmt: skip
     """Fills the picture [H, W, 3], linear light, from traced fine pixels (2 x 2 to a pixel).
 
@@ -241,8 +242,8 @@ def paint(
                 nx, ny, nz = nx * scale, ny * scale, nz * scale
 
                 repeats = colours[n, 6] * 64.0
-                u = int(math.floor((px + pz) * repeats)) & TILE_MASK
-                v = int(math.floor((py + 0.6 * pz) * repeats)) & TILE_MASK
+                u = int(np.floor((px + pz) * repeats)) & TILE_MASK
+                v = int(np.floor((py + 0.6 * pz) * repeats)) & TILE_MASK
                 share = tiles[patterns[n], v, u]
 
                 lambert = nx * sx + ny * sy + nz * sz
@@ -326,9 +327,10 @@ def surface(depth, ids, columns, rows, eye, camera, kinds, sizes, turns, centres
                 x, y, z = (0.0, 1.0, 0.0) if on_floor else (0.0, 0.0, 1.0)
             else:
                 t = depth[j, i]
-                x, y, z = placed_back(turns, n, eye[0] + t * rx - centres[n, 0], eye[1] + t * ry - centres[n, 1],
-                    eye[2] + t * rz - centres[n, 2],
-                )  # fmt: skip
+                x, y, z = eye[0] + t * rx, eye[1] + t * ry, eye[2] + t * rz
+                x, y, z = placed_back(
+                    turns, n, x - centres[n, 0], y - centres[n, 1], z - centres[n, 2]
+                )
                 x, y, z = normal_of(kinds[n], sizes[n, 0], sizes[n, 1], sizes[n, 2], x, y, z)
                 x, y, z = placed(turns, n, x, y, z)
             x, y, z = turned_back(camera, x, y, z)

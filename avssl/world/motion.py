@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.world.body import SIDES, SIGNS, Body, Posture
-from avssl.world.geometry import ease, keyed, phase_of, rotation, unit, wander
+from avssl.world.geometry import ease, keyed, phase_of, rotation, wander
 
 Floats = NDArray[np.float64]
 

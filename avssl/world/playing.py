@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from avssl.world.body import SIDES, SIGNS, Body, Posture, Skeleton, joints_of
 from avssl.world.geometry import apply, bone_frames, keyed, rotation, unit, wander
 from avssl.world.motion import Motion, standing
+from avssl.world.shapes import Standing, add_thing, mallet
 from avssl.world.solids import BOX, ELLIPSOID, Material, SolidBuilder
 from avssl.world.synth import Note
-from avssl.world.things import Standing, Thing, add_thing, aim, mallet, stick_height, strike_point
+from avssl.world.things import Thing, aim, stick_height, strike_point
 
 Floats = NDArray[np.float64]
 STICK_M = 0.34
@@ -34,10 +35,8 @@ def _hands_of(notes: Sequence[Note], *, both: bool) -> dict[str, list[Note]]:
     """Shares the notes between the hands: by turns, or by place on a wide instrument."""
     shared: dict[str, list[Note]] = {side: [] for side in SIDES}
     for number, note in enumerate(notes):
-        if both:
-            side = "left" if note.pitch < 0.5 else "right"
-        else:
-            side = SIDES[number % 2]
+        by_place = "left" if note.pitch < 0.5 else "right"
+        side = by_place if both else SIDES[number % 2]
         shared[side].append(note)
     return shared
 
@@ -79,7 +78,7 @@ def play_struck(
             pitch = np.full(len(times_s), 0.3 if side == "left" else 0.7)
         spot = strike_point(thing, pitch) * [-1.0, 1.0, -1.0] + [0.0, 0.0, away]
         if not wide:
-            spot = spot + [0.05 * sign, 0.0, 0.0]
+            spot = spot + np.array([0.05 * sign, 0.0, 0.0])
         high = stick_height(own, times_s, rest=0.3)
         if keys:
             tips[side] = spot

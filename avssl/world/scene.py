@@ -35,9 +35,9 @@ class Light:
     """A lamp far away and light from all around; colours linear."""
 
     towards: Floats  # [3], unit, from the scene to the lamp
-    key: Singles  # [3]
-    sky: Singles  # [3]
-    ground: Singles  # [3]
+    key: Floats  # [3]
+    sky: Floats  # [3]
+    ground: Floats  # [3]
     rim: float
     """Strength of the outline of light."""
 
@@ -69,7 +69,7 @@ class Scene:
     wet: float
 
 
-def _shade(texture: Singles, light: Singles) -> Singles:
+def _shade(texture: Singles, light: NDArray[np.floating]) -> Singles:
     return np.clip(texture * light[..., None], 0.0, 1.0).astype(np.float32)
 
 
@@ -120,30 +120,33 @@ def _draw_wall_things(rng: np.random.Generator, wall: Singles, px_per_m: float) 
             )
     if rng.random() < 0.7:
         board = colour_of(rng.random(), rng.uniform(0, 0.4), rng.uniform(0.3, 0.95))
-        wall[height - int(0.12 * px_per_m) :] = np.float32(board)
+        wall[height - int(0.12 * px_per_m) :] = np.array(board)
 
 
 def _draw_horizon(rng: np.random.Generator, wall: Singles, px_per_m: float) -> None:
     """Sky, hills and trees instead of a wall."""
     height, width = wall.shape[:2]
     hue = rng.uniform(0.53, 0.62) if rng.random() < 0.7 else rng.uniform(0.02, 0.1)
-    top = np.float32(colour_of(hue, rng.uniform(0.35, 0.7), 0.95))
-    low = np.float32(colour_of(hue + rng.uniform(-0.05, 0.05), 0.12, 1.0))
+    top = np.array(colour_of(hue, rng.uniform(0.35, 0.7), 0.95))
+    low = np.array(colour_of(hue + rng.uniform(-0.05, 0.05), 0.12, 1.0))
     share = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     wall[:] = top * (1 - share) + low * share
     clouds = noise(rng, height_px=height, width_px=width, cell_px=1.6 * px_per_m, octaves=5)
     wall += 0.25 * np.clip(clouds - 0.4, 0, 1)[..., None]
     columns = np.arange(width)
+    hue, haze = rng.choice([0.3, 0.3, 0.08, 0.62]) + rng.normal(0, 0.05), rng.uniform(0.4, 0.75)
+    base = rng.uniform(0.68, 0.78)
     for layer in range(3):
         crest = noise(
-            rng, height_px=1, width_px=width, cell_px=(2.0 - 0.6 * layer) * px_per_m, octaves=5
+            rng, height_px=1, width_px=width, cell_px=(2.4 - 0.7 * layer) * px_per_m, octaves=5
         )[0]
-        line = height * (0.62 + 0.1 * layer) - crest * px_per_m * (0.28 - 0.06 * layer)
+        line = height * (base + 0.055 * layer) - crest * px_per_m * (0.34 - 0.1 * layer)
         mask = np.arange(height)[:, None] > line[None, columns]
-        green = colour_of(
-            rng.uniform(0.22, 0.45), rng.uniform(0.25, 0.6), rng.uniform(0.55, 0.75) - 0.13 * layer
+        far = haze * (1 - 0.4 * layer)  # the farther, the more of the sky's colour
+        colour = np.array(
+            colour_of(hue + rng.normal(0, 0.03), rng.uniform(0.3, 0.65), rng.uniform(0.35, 0.7))
         )
-        wall[mask] = np.float32(green)
+        wall[mask] = (1 - far) * colour + far * low
     np.clip(wall, 0, 1, out=wall)
 
 
@@ -168,7 +171,9 @@ def draw_scene(rng: np.random.Generator, name: str, *, px_per_m: float) -> Scene
     if floor_kind == "planks":
         first, second = colour_of(rng.uniform(0.05, 0.1), 0.6, 0.4), colour_of(0.09, 0.5, 0.85)
     if floor_kind == "grass":
-        first, second = colour_of(rng.uniform(0.2, 0.35), 0.6, 0.35), colour_of(0.22, 0.55, 0.8)
+        hue = rng.choice([0.25, 0.25, 0.12, 0.08]) + rng.normal(0, 0.02)  # lawn, hay or sand
+        first = colour_of(hue, rng.uniform(0.3, 0.6), 0.42)
+        second = colour_of(hue - 0.02, rng.uniform(0.25, 0.5), 0.78)
     floor = surface_texture(
         rng, floor_kind, height_m=back_m + FRONT_M, width_m=WIDE_M, px_per_m=0.7 * px_per_m,
         first=first, second=second,
@@ -189,10 +194,8 @@ def draw_scene(rng: np.random.Generator, name: str, *, px_per_m: float) -> Scene
     towards = unit(np.array([side, rng.uniform(0.7, 1.3), rng.uniform(0.35, 0.9)]))
     warm = rng.uniform(-0.12, 0.12)
     power = rng.uniform(0.75, 1.1)
-    key = np.float32([power * (1 + warm), power, power * (1 - warm)])
-    sky = np.float32([0.34 * (1 - warm), 0.36, 0.40 * (1 + warm)]) * np.float32(
-        rng.uniform(0.7, 1.2)
-    )
+    key = power * np.array([1 + warm, 1.0, 1 - warm])
+    sky = rng.uniform(0.7, 1.2) * np.array([0.34 * (1 - warm), 0.36, 0.40 * (1 + warm)])
     ground = 0.45 * sky + 0.25 * floor.mean(axis=(0, 1))
     if kind != "open":
         pool = _lamp_pool(rng, wall.shape[:2], wall_px, low=rng.uniform(0.35, 0.7))
@@ -240,7 +243,7 @@ def draw_scene(rng: np.random.Generator, name: str, *, px_per_m: float) -> Scene
             texture=floor.astype(np.float32),
             px_per_m=0.7 * px_per_m,
         ),
-        light=Light(towards=towards, key=key, sky=sky, ground=ground.astype(np.float32),
+        light=Light(towards=towards, key=key, sky=sky, ground=ground,
                     rim=rng.uniform(0.1, 0.5)),
         furniture=tuple(pieces),
         room_s=rng.uniform(0.12, 0.35) if kind != "open" else 0.06,
@@ -278,7 +281,9 @@ def add_distractor(rng: np.random.Generator, builder: SolidBuilder, times_s: Flo
         dark = Material(colour=(0.03, 0.03, 0.03))
         for dx in (-0.13, 0.13):
             turn = rotation("z", -(x - x[0]) / 0.09)
-            builder.add(ELLIPSOID, (0.09, 0.09, 0.03), centre + [dx, -0.13, 0.14], turn, dark)
+            builder.add(
+                ELLIPSOID, (0.09, 0.09, 0.03), centre + np.array([dx, -0.13, 0.14]), turn, dark
+            )
     elif kind == "kite":
         y = rng.uniform(1.3, 2.0) + wander(rng, times_s, period_s=2.5, size=0.15)
         turn = rotation("z", np.pi / 4 + wander(rng, times_s, period_s=2.0, size=0.25))
@@ -288,7 +293,9 @@ def add_distractor(rng: np.random.Generator, builder: SolidBuilder, times_s: Flo
         hook = np.array([x.mean(), 2.9, depth])
         turn = rotation("z", swing)
         end = hook + np.einsum("tij,j->ti", turn, np.array([0.0, -0.9, 0.0]))
-        builder.rod(np.broadcast_to(hook, end.shape), end, 0.009, Material(colour=(0.02,) * 3))
+        builder.rod(
+            np.broadcast_to(hook, end.shape), end, 0.009, Material(colour=(0.02, 0.02, 0.02))
+        )
         builder.can(
             end + np.einsum("tij,j->ti", turn, np.array([0.0, -0.18, 0.0])), turn,
             (0.19, 0.07, 0.2), look,

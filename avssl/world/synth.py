@@ -93,9 +93,7 @@ def _attack(times_s: Floats, rise_s: float) -> Floats:
 
 def _noise(rng: np.random.Generator, count: int, *, low_hz: float, high_hz: float) -> Floats:
     """Noise between two frequencies, standard deviation 1."""
-    from scipy.fft import next_fast_len
-
-    size = next_fast_len(count, real=True)
+    size = 1 << max(count - 1, 1).bit_length()  # fast to transform
     spectrum = np.fft.rfft(rng.standard_normal(size))
     freq = np.fft.rfftfreq(size, 1 / RATE_HZ)
     spectrum[(freq < low_hz) | (freq > high_hz)] = 0

@@ -63,7 +63,8 @@ def noise(
 
 def _mix(first: Colour, second: Colour, share: NDArray[np.floating]) -> Singles:
     weight = np.asarray(share, dtype=np.float32)[..., None]
-    return np.float32(first) * (1 - weight) + np.float32(second) * weight
+    start, end = np.asarray(first, np.float32), np.asarray(second, np.float32)
+    return np.asarray(start * (1 - weight) + end * weight, np.float32)
 
 
 def _planks(
@@ -95,7 +96,7 @@ def _bricks(
     rough = noise(rng, height_px=height, width_px=width, cell_px=tall)
     texture = _mix(a, b, np.clip(tone + 0.12 * rough, 0, 1))
     gap = (v % tall < max(tall // 7, 1)) | (shifted % wide < max(tall // 7, 1))
-    texture[gap] = np.float32([0.5, 0.48, 0.45]) * rng.uniform(0.5, 1.0)
+    texture[gap] = np.array([0.5, 0.48, 0.45]) * rng.uniform(0.5, 1.0)
     return texture
 
 
@@ -134,7 +135,7 @@ def _grass(
 ) -> Singles:
     patches = noise(rng, height_px=height, width_px=width, cell_px=px_per_m, octaves=3)
     blades = noise(rng, height_px=height, width_px=width, cell_px=0.07 * px_per_m, octaves=2)
-    return _mix(a, b, np.clip(0.5 + 0.18 * patches + 0.16 * blades, 0, 1))
+    return _mix(a, b, np.clip(0.5 + 0.13 * patches + 0.11 * blades, 0, 1))
 
 
 _MAKERS = {
