@@ -9,7 +9,6 @@ import functools
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,7 @@ class Fetcher:
         self._readers: OrderedDict[str, Any] = OrderedDict()
         self._decoders: OrderedDict[tuple[str, bytes], Any] = OrderedDict()
         self._painters: dict[tuple[int, int], Painter] = {}
+        self._buffer = bytearray()
         self.num_decoded = 0
         """Frames decoded since it was made."""
 
@@ -131,56 +131,79 @@ class Fetcher:
     def _from_packets(
         self, row: ClipRow, found: NDArray[np.int64], short_side_px: int | None, crop: Crop | None
     ) -> NDArray[np.uint8]:
-        wanted, places = np.unique(found, return_inverse=True)
+        wanted = sorted(set(found.tolist()))
+        places: dict[int, list[int]] = {}
+        for place, index in enumerate(found.tolist()):
+            places.setdefault(index, []).append(place)
         size = _size(row, short_side_px)
         width, height = size if crop is None else _checked(crop, size, row)[2:]
+        left, top = (0, 0) if crop is None else crop[:2]
         frames = np.empty((len(found), 3, height, width), dtype=np.uint8)
         decoded = self._jpegs(row, wanted) if row.codec == "mjpeg" else self._h26x(row, wanted)
-        for number, picture in enumerate(decoded):
+        for index, picture in zip(wanted, decoded, strict=True):
             if isinstance(picture, VideoFrame):
-                picture = self._painter(picture).rgb(picture, short_side_px=short_side_px)
-            elif size != (picture.shape[2], picture.shape[1]):
-                picture = _scaled(picture, size)
-            if picture.shape[1:] != (size[1], size[0]):
-                raise MediaError(f"{row.clip_id}: a frame of {picture.shape}, the row says {size}")
-            if crop is not None:
-                left, top = crop[:2]
+                if (picture.width, picture.height) != (row.width_px, row.height_px):
+                    raise MediaError(f"{row.clip_id}: a frame's size is not what the row says")
+                if size == (picture.width, picture.height):
+                    area = (left, top, width, height)
+                    picture = self._painter(picture).rgb_part(picture, area=area)
+                else:
+                    picture = self._painter(picture).rgb(picture, short_side_px=short_side_px)
+                    picture = picture[:, top : top + height, left : left + width]
+            else:
+                if picture.shape[1:] != (row.height_px, row.width_px):
+                    raise MediaError(f"{row.clip_id}: a frame's size is not what the row says")
+                if size != (row.width_px, row.height_px):
+                    picture = _scaled(picture, size)
                 picture = picture[:, top : top + height, left : left + width]
-            frames[places == number] = picture
+            for place in places[index]:
+                frames[place] = picture
         return frames
 
-    def _jpegs(self, row: ClipRow, wanted: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-        for index in wanted.tolist():
+    def _jpegs(self, row: ClipRow, wanted: list[int]) -> Iterator[NDArray[np.uint8]]:
+        num_bytes = 3 * row.width_px * row.height_px
+        if len(self._buffer) < num_bytes:
+            self._buffer = bytearray(num_bytes)
+        for index in wanted:
             data = self._store.read(
                 row.store, int(row.packet_offsets[index]), int(row.packet_num_bytes[index])
             )
             self.num_decoded += 1
-            yield decode_jpeg(data, name=row.clip_id)
+            yield decode_jpeg(data, name=row.clip_id, buffer=self._buffer)
 
-    def _h26x(self, row: ClipRow, wanted: NDArray[np.int64]) -> Iterator[VideoFrame]:
-        keys = row.key_frames
-        group_of = np.searchsorted(keys, wanted, side="right") - 1
-        for group in np.unique(group_of).tolist():
-            inside = wanted[group_of == group]
-            first, last = int(keys[group]), int(inside[-1])
-            context = self._decoder(row.codec, row.codec_config)
+    def _h26x(self, row: ClipRow, wanted: list[int]) -> Iterator[VideoFrame]:
+        """Decodes each group once, up to the last frame wanted of it."""
+        context = self._decoder(row.codec, row.codec_config)
+        groups: dict[int, list[int]] = {}
+        for index in wanted:
+            key = int(np.searchsorted(row.key_frames, index, side="right")) - 1
+            if key < 0:
+                raise MediaError(f"{row.clip_id}: frame {index} has no key frame before it")
+            groups.setdefault(int(row.key_frames[key]), []).append(index)
+        for first, inside in groups.items():
             context.flush_buffers()
-            frames: list[VideoFrame] = []
+            found: dict[int, VideoFrame] = {}
             try:
-                for index, data in self._store.packets(row, first, last):
+                for index, data in self._store.packets(row, first, inside[-1]):
                     packet = av.Packet(data)
                     packet.pts = packet.dts = index
-                    packet.time_base = Fraction(1, 1)
-                    frames += context.decode(packet)
-                frames += context.decode(None)
+                    self._keep(context.decode(packet), inside, found)
+                if len(found) < len(inside):  # the decoder holds some back
+                    self._keep(context.decode(None), inside, found)
             except FFmpegError as error:
                 raise MediaError(f"{row.clip_id}: a frame cannot be decoded ({error})") from error
-            self.num_decoded += len(frames)
-            by_index = {frame.pts: frame for frame in frames}
-            for index in inside.tolist():
-                if index not in by_index:
+            for index in inside:
+                if index not in found:
                     raise MediaError(f"{row.clip_id}: frame {index} is not in its packets")
-                yield by_index[index]
+                yield found[index]
+
+    def _keep(
+        self, frames: list[VideoFrame], wanted: list[int], found: dict[int, VideoFrame]
+    ) -> None:
+        self.num_decoded += len(frames)
+        for frame in frames:
+            if frame.pts in wanted:
+                found[frame.pts] = frame
 
     def _decoder(self, codec: str, config: bytes) -> Any:
         key = (codec, config)

@@ -7,7 +7,7 @@ the full-range JPEG formats.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -30,6 +30,7 @@ HD_HEIGHT_PX = 720
 # Chroma is interpolated to every pixel of the result: half the error of the default.
 _SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _PLAIN = Interpolation.BILINEAR
+_MAX_PARTS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,8 @@ class Painter:
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
         self._reformatter = VideoReformatter()
+        self._part_reformatter = VideoReformatter()
+        self._parts: dict[tuple[int, int, str], VideoFrame] = {}
 
     def rgb(self, frame: VideoFrame, *, short_side_px: int | None = None) -> NDArray[np.uint8]:
         """Gives uint8 [3, H, W], RGB, upright (a view of interleaved memory)."""
@@ -133,9 +136,57 @@ class Painter:
             picture = picture[:, ::-1]
         return picture.transpose(2, 0, 1)
 
+    def rgb_part(self, frame: VideoFrame, *, area: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        """Gives uint8 [3, height, width] of `area` (left, top, width, height), as stored.
+
+        The same values as the part of `rgb`, but only the part is converted. For frames that need
+        no turning.
+        """
+        left, top, width, height = area
+        if frame.format.name not in ("yuv420p", "yuvj420p"):
+            return self.rgb(frame)[:, top : top + height, left : left + width]
+        # Whole blocks of colour, and a width that the converter's vector loop likes.
+        x, y = left // 2 * 2, top // 2 * 2
+        part_width = min((left + width - x + 15) // 16 * 16, (frame.width + 1) // 2 * 2 - x)
+        part_height = min((top + height - y + 1) // 2 * 2, (frame.height + 1) // 2 * 2 - y)
+        part_width, part_height = (
+            min(part_width, frame.width - x),
+            min(part_height, frame.height - y),
+        )
+        key = (part_width, part_height, frame.format.name)
+        part = self._parts.get(key)
+        if part is None:
+            part = self._parts[key] = VideoFrame(part_width, part_height, frame.format.name)
+            if len(self._parts) > _MAX_PARTS:
+                del self._parts[next(iter(self._parts))]
+        part.colorspace, part.color_range = frame.colorspace, frame.color_range
+        for number, (source, target) in enumerate(zip(frame.planes, part.planes, strict=True)):
+            half = min(number, 1)
+            rows, into = _plane(source), _plane(target)
+            wide, tall = (part_width + half) >> half, (part_height + half) >> half
+            into[:tall, :wide] = rows[
+                y >> half : (y >> half) + tall, x >> half : (x >> half) + wide
+            ]
+        matrix = matrix_of(frame)[0]  # by the whole frame's height
+        picture = to_rgb24(
+            self._part_reformatter, part, part_width, part_height, _PLAIN, matrix=matrix
+        )
+        picture = picture[top - y : top - y + height, left - x : left - x + width]
+        return picture.transpose(2, 0, 1)
+
+
+def _plane(plane: Any) -> NDArray[np.uint8]:
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+
 
 def to_rgb24(
-    reformatter: VideoReformatter, frame: VideoFrame, width: int, height: int, how: Interpolation
+    reformatter: VideoReformatter,
+    frame: VideoFrame,
+    width: int,
+    height: int,
+    how: Interpolation,
+    *,
+    matrix: Colorspace | None = None,
 ) -> NDArray[np.uint8]:
     """Gives uint8 [height, width, 3] RGB, scaled and converted in one pass."""
     is_rgb = frame.format.is_rgb
@@ -144,7 +195,7 @@ def to_rgb24(
         width=width,
         height=height,
         format="rgb24",
-        src_colorspace=None if is_rgb else matrix_of(frame)[0],
+        src_colorspace=None if is_rgb else matrix or matrix_of(frame)[0],
         src_color_range=None if is_rgb else range_of(frame),
         dst_color_range=ColorRange.JPEG,
         interpolation=how,
