@@ -223,22 +223,21 @@ def load(
         worker_init_fn=_start_worker,
         generator=torch.Generator(),  # its own: it must not move the generator of the networks
     )
-    stream = iter(loader)
-    while True:
-        try:
-            batch = next(stream)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise AvsslError(
-                f"a process that makes batches died ({str(error).splitlines()[0]}); often memory: "
-                "try fewer --workers, or a larger /dev/shm"
-            ) from error
-        if isinstance(batch, AvsslError):
-            raise batch
-        yield batch
+    stream: Any = iter(loader)
+    try:
+        while (batch := next(stream, None)) is not None:
+            if isinstance(batch, AvsslError):
+                raise batch
+            yield batch
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise AvsslError(
+            f"a process that makes batches died ({str(error).splitlines()[0]}); often memory: "
+            "try fewer --workers, or a larger /dev/shm"
+        ) from error
+    finally:
+        stream = None  # ends the workers now, also where a traceback keeps this frame
 
 
 def choose_num_workers(wanted: int, *, num_processes: int) -> int:
@@ -250,10 +249,14 @@ def choose_num_workers(wanted: int, *, num_processes: int) -> int:
 
 
 def _start_worker(_: int) -> None:
-    """One core a worker; an interrupt from the keyboard is the main process's business."""
+    """One core a worker; what is sent to a whole group is the main process's business.
+
+    A worker leaves the group, so that Ctrl-C, or a scheduler that stops the job, reaches the main
+    process alone, which then finishes its step. (Ignoring SIGTERM instead would hang the exit.)
+    """
     import cv2
 
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
