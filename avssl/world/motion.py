@@ -213,16 +213,18 @@ def jump(rng: np.random.Generator, body: Body, times_s: Floats) -> Motion:
     # Off the ground the feet hang below the pelvis; on it they stay where they are.
     slack = 0.012
     air = np.logaddexp(0.0, (tall - 0.02) / slack) * slack
-    low = np.clip(-tall / max(crouch, 1e-6), 0.0, 1.0)
+    low = np.clip(-tall / crouch, 0.0, 1.0)
+    low = low * low * (3 - 2 * low)  # no kink where the crouch begins and ends
+    far = np.sqrt(swing**2 + 0.02) - np.sqrt(0.02)  # |swing|, smooth
     for side in SIDES:
         posture.ankles[side][:, 1] += air
         posture.ankles[side][:, 0] += SIGNS[side] * apart
         posture.feet_pitch[side] += 0.7 * ease(air / 0.12)
         if jack:
-            posture.arms[side][:, 1] += 2.1 * np.maximum(swing, -0.05)
+            posture.arms[side][:, 1] += 1.05 * (far + swing)
         else:
-            posture.arms[side][:, 0] += np.where(swing > 0, 2.2, 0.9) * swing
-            posture.arms[side][:, 3] += 0.4 * np.abs(swing)
+            posture.arms[side][:, 0] += 1.3 * swing + 0.4 * far
+            posture.arms[side][:, 3] += 0.4 * far
     posture.pelvis_turn[:, 0] += 0.35 * low
     posture.spine[:, 0] += 0.35 * low
     posture.pelvis[:, 2] -= 0.28 * crouch * low
@@ -241,9 +243,9 @@ def squat(rng: np.random.Generator, body: Body, times_s: Floats) -> Motion:
         deep = rng.uniform(0.6, 1.0)
         for pause_s, low in (
             (0.0, 0.0),
-            (rng.uniform(0.8, 1.5), deep),
+            (rng.uniform(0.95, 1.6), deep),
             (rng.uniform(0.1, 0.5), deep * rng.uniform(0.93, 1.0)),
-            (rng.uniform(0.45, 0.75), 0.0),
+            (rng.uniform(0.4, 0.7), 0.0),
         ):
             at_s += pause_s
             keys.append(at_s)
