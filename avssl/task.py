@@ -28,7 +28,11 @@ Outputs = Mapping[str, Tensor]
 
 @runtime_checkable
 class Task(Protocol):
-    """What every task provides."""
+    """What every task provides.
+
+    A task of classes may also have `label_names: ClassVar[tuple[str, ...]]`, the words of its
+    labels for the report, and a metric "score", the log odds of label 1 in an even mix.
+    """
 
     name: ClassVar[str]
     """Name on the command line, such as "shuffle-and-learn"."""

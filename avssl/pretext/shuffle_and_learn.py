@@ -54,6 +54,7 @@ class ShuffleAndLearn:
     name: ClassVar[str] = "shuffle-and-learn"
     summary: ClassVar[str] = "were these three frames filmed in this order?"
     streams: ClassVar[tuple[str, ...]] = ("vision",)
+    label_names: ClassVar[tuple[str, ...]] = ("not in order", "in order")
     shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
 
     tau_max_s: float = 2.4

@@ -15,6 +15,8 @@ from avssl.run.report_curves import number
 
 MAX_QUARANTINED = 200
 """Rows of the quarantine that are shown; all are counted."""
+MAX_ENTRIES = 20
+"""Entries of a list that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +86,18 @@ def flat(value: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
         for key, inner in value.items():
             yield from flat(inner, f"{prefix}.{key}" if prefix else str(key))
     elif isinstance(value, list):
-        yield prefix, ", ".join(number(item) for item in value) or "none"
+        shown = [_entry(item) for item in value[:MAX_ENTRIES]]
+        more = [f"and {len(value) - MAX_ENTRIES} more"] if len(value) > MAX_ENTRIES else []
+        nested = any(isinstance(item, (dict, list)) for item in value)
+        yield prefix, ("; " if nested else ", ").join([*shown, *more]) or "none"
     else:
         yield prefix, "none" if value is None or value == "" else number(value)
+
+
+def _entry(item: Any) -> str:
+    if isinstance(item, dict):
+        return ", ".join(f"{key} {number(value)}" for key, value in item.items())
+    return ", ".join(map(number, item)) if isinstance(item, list) else number(item)
 
 
 def _durations_s(catalog: Catalog) -> np.ndarray:

@@ -29,6 +29,7 @@ from avssl.run import checkpoint
 from avssl.run.doctor_media import LEVEL_STEP, NUM_FRAMES, write_video
 from avssl.run.report import write_report
 from avssl.run.report_curves import charts, number
+from avssl.run.report_data import flat
 from avssl.run.train import build_learner
 
 EVIL = "<script>alert(\"1\")</script> & 'x'.mp4"
@@ -402,6 +403,23 @@ def test_nothing_overflows_in_a_browser(run: Path, tmp_path: Path, width_px: int
     assert int(found[1]) <= int(found[2]), "the page is wider than its window"
     assert int(found[3]) == 12 + 3
     assert "CONSOLE" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "rows"),
+    [
+        ({"a": {"b": 1, "c": None}}, [("a.b", "1"), ("a.c", "none")]),
+        ({"split": [0.8, 0.1]}, [("split", "0.8, 0.1")]),
+        (
+            {"skipped": [{"file": "x", "why": "y"}, {"file": "z"}]},
+            [("skipped", "file x, why y; file z")],
+        ),
+        ({"copies": [["a", "b"]], "notes": []}, [("copies", "a, b"), ("notes", "none")]),
+        ({"n": list(range(22))}, [("n", ", ".join(map(str, range(20))) + ", and 2 more")]),
+    ],
+)
+def test_nested_values_are_told_in_lines(value: Any, rows: list[tuple[str, str]]) -> None:
+    assert list(flat(value)) == rows
 
 
 def test_the_configuration_is_told_whole(run: Path) -> None:
