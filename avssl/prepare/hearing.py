@@ -61,10 +61,9 @@ def onsets_s(samples: NDArray[np.float32], *, rate_hz: int, start_s: float) -> N
         onset_envelope=envelope, sr=rate, hop_length=hop, units="frames"
     )
     times_s = np.asarray(found) * hop / rate
-    loud = [
-        10 * np.log10(max(1e-12, float(np.mean(part**2)))) > SILENCE_DB if len(part) else False
-        for part in (half[int(t * rate) : int((t + 0.1) * rate)] for t in times_s)
-    ]
+    # a hop or two early: a short click may be over where its onset is put
+    around = (half[max(0, int((t - 0.03) * rate)) : int((t + 0.1) * rate)] for t in times_s)
+    loud = [len(part) > 0 and np.mean(part**2) > 10 ** (SILENCE_DB / 10) for part in around]
     return times_s[np.asarray(loud, dtype=bool)] + start_s
 
 

@@ -1,7 +1,7 @@
 """Finds shot cuts while frames stream by: hard cuts, not fades or dissolves.
 
 A cut is a difference that stands alone (its neighbours in time are much smaller, which clears
-flashes and shaking), that is not a change of brightness alone, and that no motion explains (the
+flashes and shaking), that is not a change of brightness or of a part alone, and that no motion explains (the
 earlier picture, moved along its optical flow, stays unlike the later one).
 """
 
@@ -18,6 +18,8 @@ LOOKAHEAD = 2
 # Ours, tuned on made cuts and on real clips without cuts (docs/prepare.md).
 MIN_DIFFERENCE = 6.0  # grey levels, mean
 MIN_RATIO = 2.2  # to the largest difference among the two neighbours on each side
+CHANGED_LEVELS = 4
+MIN_CHANGED = 0.45  # share of the pixels: a caption or a screen in the scene is not the scene
 MAX_ALIKE = 0.85  # correlation of the two pictures
 MIN_UNEXPLAINED = 0.45  # share of the difference that is left after following the flow
 
@@ -59,6 +61,8 @@ class CutFinder:
             return False
         after = self._pictures[len(self._pictures) - 1 - back]
         before = self._pictures[len(self._pictures) - 2 - back]
+        if np.mean(cv2.absdiff(before, after) > CHANGED_LEVELS) < MIN_CHANGED:
+            return False
         if _correlation(before, after) > MAX_ALIKE:
             return False
         return self._unexplained(before, after) > MIN_UNEXPLAINED * difference
