@@ -22,10 +22,11 @@ def main() -> int:
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--duration", type=float, default=7.0, help="mean length in seconds (7)")
     parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
+    parser.add_argument("--sheet", metavar="PNG", help="also draw a contact sheet with the truth")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     arguments = parser.parse_args()
     try:
-        from avssl.world import make_world
+        from avssl.world import make_world, sheet
 
         make_world(
             arguments.directory,
@@ -39,6 +40,9 @@ def main() -> int:
             workers=arguments.workers,
             quiet=arguments.quiet,
         )
+        if arguments.sheet:
+            split = next(s for s in ("train", "validation", "test") if vars(arguments)[s])
+            sheet(arguments.directory, arguments.sheet, split=split)
     except AvsslError as error:
         print(f"make_world: {error}", file=sys.stderr)
         return error.exit_code

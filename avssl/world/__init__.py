@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from avssl.world.clip import ClipSpec
+    from avssl.world.contact import sheet
     from avssl.world.make import make_world, render_clip
     from avssl.world.truth import WORLD_VERSION
 
-__all__ = ["WORLD_VERSION", "ClipSpec", "make_world", "render_clip"]
+__all__ = ["WORLD_VERSION", "ClipSpec", "make_world", "render_clip", "sheet"]
 
 _PLACES = {
     "ClipSpec": "clip",
     "make_world": "make",
     "render_clip": "make",
+    "sheet": "contact",
     "WORLD_VERSION": "truth",
 }
 
