@@ -45,23 +45,27 @@ def frame_indices(
     if edge not in ("raise", "clamp"):
         raise InputError(f"edge {edge!r}: must be 'raise' or 'clamp'")
     wanted = np.atleast_1d(np.asarray(times_s, dtype=np.float64))
-    if wanted.ndim != 1 or not np.all(np.isfinite(wanted)):
+    if wanted.ndim != 1 or not np.isfinite(wanted).all():
         raise InputError(f"{name}: times must be a list of finite seconds, got {times_s!r}")
     num_frames = len(frame_times_s)
     if num_frames == 0:
         raise InputError(f"{name}: has no frame that decodes")
     if edge == "raise" and len(wanted):
         first_s = float(frame_times_s[0])
-        outside = (wanted < first_s - TIME_TOLERANCE_S) | (wanted >= end_s - TIME_TOLERANCE_S)
-        # A last frame shorter than the tolerance still counts as inside at its own time.
-        outside &= np.abs(wanted - frame_times_s[-1]) > TIME_TOLERANCE_S
-        if outside.any():
+        low_s, high_s = first_s - TIME_TOLERANCE_S, end_s - TIME_TOLERANCE_S
+        if wanted.min() < low_s or wanted.max() >= high_s:
+            outside = (wanted < low_s) | (wanted >= high_s)
+            # A last frame shorter than the tolerance still counts as inside at its own time.
+            outside &= np.abs(wanted - frame_times_s[-1]) > TIME_TOLERANCE_S
+        else:
+            outside = None
+        if outside is not None and outside.any():
             raise InputError(
                 f"{name}: no frame at {wanted[outside][0]:.6f} s; frames cover "
                 f"[{first_s:.6f}, {end_s:.6f}) s; ask inside it or with edge='clamp'"
             )
     found = np.searchsorted(frame_times_s, wanted + TIME_TOLERANCE_S, side="right") - 1
-    return np.clip(found, 0, num_frames - 1).astype(np.int64)
+    return np.minimum(np.maximum(found, 0), num_frames - 1)
 
 
 def check_indices(

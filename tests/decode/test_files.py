@@ -216,5 +216,7 @@ class TestRealFiles:
             level = np.abs(sound.samples[0]).reshape(100, -1).mean(1)
             truth, loud = (small, level) if truth is None else (truth, loud)
             assert np.abs(small - truth).mean() < 12, path.name
-            if path.suffix != ".3gp":  # telephone speech coding leaves little of the music
-                assert np.corrcoef(level, loud)[0, 1] > 0.8, path.name
+            # MP3 in AVI comes with its encoder's delay (50 ms, one step here): AVI cannot tell it.
+            # Telephone speech coding (3gp) leaves little of the music.
+            steps = [np.corrcoef(np.roll(level, -k), loud)[0, 1] for k in (-1, 0, 1)]
+            assert max(steps) > (0.3 if path.suffix == ".3gp" else 0.8), path.name
