@@ -114,14 +114,15 @@ class ShuffleAndLearn:
     """Levels added to each channel, ± this (the released code has 5, switched off)."""
     grey_probability: float = 0.0
     """Chance that a picture loses its colour."""
-    color_per_frame: bool = True
+    color_per_frame: bool = False
     """Each frame has its own colour change; off: one for all three."""
-    fusion: str = "difference"
-    """How the three vectors are joined: "concat" (the paper), "concat-mlp", "difference"."""
+    fusion: str = "relative"
+    """How the three vectors are joined: "concat" (the paper), "concat-mlp", "difference" (of
+    embeddings), "relative" (differences in proportion to each other)."""
     embedding: int = 128
-    """Length of the embeddings that "difference" compares."""
+    """Length of the embeddings that "difference" and "relative" compare."""
     hidden: int = 128
-    """Width of the hidden layer of "concat-mlp" and "difference"."""
+    """Width of the hidden layer of all but "concat"."""
 
     def __post_init__(self) -> None:
         if self.fusion not in FUSIONS:

@@ -8,7 +8,7 @@ RECIPES = {
         task=ShuffleAndLearn(tau_max_s=0.8, tau_min_s=0.25, tau_max_spread=0.25),
         settings={
             "vision": "small",
-            "steps": 600,
+            "steps": 400,
             "batch_size": 64,
             "optim.name": "adamw",
             "optim.lr": 1e-3,
@@ -16,6 +16,8 @@ RECIPES = {
             "optim.schedule": "cosine",
             "optim.warmup_steps": 50,
             "channels_last": True,
+            "workers": 1,
+            "evaluate_every": 100,
         },
         about="Two cores and a few minutes: pictures of 64 px, our small network.",
     ),
@@ -27,7 +29,6 @@ RECIPES = {
             brightness=0.0,
             contrast=0.0,
             saturation=0.0,
-            color_per_frame=False,
             fusion="concat",
         ),
         settings={

@@ -23,15 +23,26 @@ def test_concat_is_one_linear_layer_on_all_vectors() -> None:
         assert torch.allclose(found, expected, atol=1e-6)
 
 
-def test_difference_sees_squared_differences_of_every_pair() -> None:
+@pytest.mark.parametrize("name", ["difference", "relative"])
+def test_difference_sees_squared_differences_of_every_pair(name: str) -> None:
     torch.manual_seed(0)
-    head = build_fusion("difference", **SIZES, embedding=4, hidden=6)
+    head = build_fusion(name, **SIZES, embedding=4, hidden=6)
     x = vectors()
     with torch.no_grad():
         for sample, found in zip(x, head(x), strict=True):
             one, two, three = (head.embed(part) for part in sample)
             pairs = torch.cat([(one - two) ** 2, (one - three) ** 2, (two - three) ** 2])
-            assert torch.allclose(found, head.net(pairs), atol=1e-6)
+            if name == "relative":
+                pairs = pairs / pairs.mean()
+            assert torch.allclose(found, head.net(pairs), atol=1e-5)
+
+
+def test_relative_differences_do_not_depend_on_the_scale_of_the_vectors() -> None:
+    torch.manual_seed(0)
+    head = build_fusion("relative", **SIZES)
+    x = vectors()
+    assert torch.allclose(head(x), head(7 * x - 3), atol=1e-4)
+    assert bool(head(torch.ones(1, 3, 5)).isfinite().all())
 
 
 @pytest.mark.parametrize("name", FUSIONS)

@@ -251,6 +251,7 @@ def test_one_crop_and_one_flip_for_all_three_unless_asked(catalog: Catalog, fetc
     same = [Clip(frames=np.repeat(frame[:1], 3, axis=0))]
     plain = dataclasses.replace(TASK, color_per_frame=False, crop_scale=(0.6, 0.7))
     jittered = dataclasses.replace(plain, crop_jitter=0.2)
+    coloured = dataclasses.replace(TASK, color_per_frame=True)
     for seed in range(10):
         one, two, three = plain.transform(same, plan, np.random.default_rng(seed)).arrays["frames"]
         assert np.array_equal(one, two) and np.array_equal(one, three)
@@ -258,7 +259,7 @@ def test_one_crop_and_one_flip_for_all_three_unless_asked(catalog: Catalog, fetc
             "frames"
         ]
         assert not np.array_equal(one, two) and not np.array_equal(one, three)
-        own = TASK.transform(same, plan, np.random.default_rng(seed)).arrays["frames"]
+        own = coloured.transform(same, plan, np.random.default_rng(seed)).arrays["frames"]
         assert len({float(picture.mean()) for picture in own}) == 3
 
 
