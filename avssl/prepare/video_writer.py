@@ -16,6 +16,18 @@ def suffix_of(settings: PrepareSettings) -> str:
     return ".mov" if settings.gop == 1 else ".mp4"
 
 
+def x264_params(settings: PrepareSettings) -> str:
+    """Gives x264's parameters for short closed groups whose bytes are the same every time.
+
+    Macroblock tree is off: its vector code reads beyond small pictures, so that one encoding in
+    twenty came out differently (0 of 150 without it), and in groups of 8 it gains little.
+    """
+    return (
+        f"keyint={settings.gop}:min-keyint={settings.gop}:scenecut=0:open-gop=0:bframes=0:"
+        "mbtree=0:rc-lookahead=0:sync-lookahead=0"
+    )
+
+
 class VideoWriter:
     """One prepared stream, from its first frame at time zero, one `step` apart."""
 
@@ -59,10 +71,7 @@ class VideoWriter:
                 "preset": settings.preset,
                 "crf": str(settings.crf),
                 "forced-idr": "1",
-                "x264-params": (
-                    f"keyint={settings.gop}:min-keyint={settings.gop}:scenecut=0:open-gop=0:"
-                    f"bframes=0:rc-lookahead={settings.gop}:sync-lookahead=0"
-                ),
+                "x264-params": x264_params(settings),
             }
         self._step = step
         self.num_frames = 0
