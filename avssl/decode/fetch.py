@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from avssl.catalog import ClipRow
 from avssl.decode.jpeg import decode_jpeg
 from avssl.decode.picture import Geometry, Painter
-from avssl.decode.sound import cut, mono, num_samples_of
+from avssl.decode.samples import cut, mono, num_samples_of
 from avssl.decode.store import Store
 from avssl.decode.times import Edge, frame_indices
 from avssl.errors import InputError, MediaError

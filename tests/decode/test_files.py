@@ -8,7 +8,7 @@ from av.video.reformatter import VideoReformatter
 from avssl.decode import open_video
 from avssl.decode.index import VideoIndex, build_index
 from avssl.decode.picture import _PLAIN, Geometry, to_rgb24
-from avssl.decode.sound import cut
+from avssl.decode.samples import cut
 from avssl.errors import InputError, MediaError, MissingPartError
 
 
