@@ -20,7 +20,7 @@ from avssl.errors import InputError, MediaError
 from avssl.records import Example, Plan
 from avssl.task import Recipe
 
-SIDE_PX = 16
+SIDE_PX = 32
 SETTINGS = {
     "vision": "small", "steps": 12, "batch_size": 8, "workers": 0, "device": "cpu",
     "tensorboard": False, "log_every": 2, "evaluate_every": 5, "save_every": 3,
