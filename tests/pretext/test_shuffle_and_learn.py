@@ -16,10 +16,12 @@ from scipy import stats
 
 from avssl.catalog import Catalog, ClipRow
 from avssl.errors import InputError
+from avssl.model import build_encoder
 from avssl.pretext.shuffle_and_learn import ShuffleAndLearn
 from avssl.pretext.shuffle_and_learn_recipes import RECIPES
 from avssl.records import Clip, FrameSpan, Plan
 from avssl.sample.clock import picture_numbers, shot_numbers
+from avssl.task import Learner
 
 MakeRow = Callable[..., ClipRow]
 Fetch = Callable[[Catalog, Plan], list[Clip]]
@@ -380,3 +382,19 @@ def test_the_paper_recipe_holds_the_papers_values() -> None:
     assert settings_["optim.name"] == "sgd" and settings_["optim.lr"] == 1e-3
     assert settings_["optim.momentum"] == 0.9 and settings_["optim.weight_decay"] == 5e-4
     assert settings_["steps"] == 100_000 and settings_["optim.step_at"] == (80_000,)
+
+
+def test_clip_networks_train_on_triplets_of_clips(catalog: Catalog, fetch: Fetch) -> None:
+    task = dataclasses.replace(TASK, clip_frames=4, clip_step_s=1 / 30, middle_margin=0.2)
+    plan = task.sample(catalog, 0, np.random.default_rng(0))
+    example = task.transform(fetch(catalog, plan), plan, np.random.default_rng(0)).arrays
+    assert example["frames"].shape == (3, 3, 4, 64, 64)
+    first_clip = fetch(catalog, plan)[0].frames
+    assert first_clip is not None and not np.array_equal(first_clip[0], first_clip[3])
+    encoder = build_encoder("pytorchvideo:x3d_s", seed=0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        learner = Learner(task=task, encoders={"vision": encoder}, widths={"vision": 192})
+    batch = {key: torch.from_numpy(np.stack([array] * 2)) for key, array in example.items()}
+    learner(batch).loss.backward()
+    assert all(weight.grad is not None for weight in learner.parameters())
