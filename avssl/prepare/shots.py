@@ -1,10 +1,11 @@
 """Finds shot cuts while frames stream by: hard cuts, not fades or dissolves.
 
 A cut is a difference that stands alone (its neighbours in time are much smaller, which clears
-flashes and shaking), that is not a change of brightness or of a part alone, and that no motion explains (the
-earlier picture, moved along its optical flow, stays unlike the later one).
+flashes and shaking), that is not a change of brightness or of a part alone, and that no motion
+explains (the earlier picture, moved along its optical flow, stays unlike the later one).
 """
 
+import itertools
 from collections import deque
 from typing import Any
 
@@ -17,7 +18,8 @@ LOOKAHEAD = 2
 
 # Ours, tuned on made cuts and on real clips without cuts (docs/prepare.md).
 MIN_DIFFERENCE = 6.0  # grey levels, mean
-MIN_RATIO = 2.2  # to the largest difference among the two neighbours on each side
+MIN_RATIO = 1.5  # to the largest difference among the two neighbours on each side
+MIN_RATIO_UNEXPLAINED = 2.2  # the same, of what the flow leaves
 CHANGED_LEVELS = 4
 MIN_CHANGED = 0.45  # share of the pixels: a caption or a screen in the scene is not the scene
 MAX_ALIKE = 0.85  # correlation of the two pictures
@@ -28,7 +30,7 @@ class CutFinder:
     """Feed it small grey pictures in order; it says, `LOOKAHEAD` pictures later, which are cuts."""
 
     def __init__(self) -> None:
-        self._pictures: deque[NDArray[np.uint8]] = deque(maxlen=LOOKAHEAD + 2)
+        self._pictures: deque[NDArray[np.uint8]] = deque(maxlen=2 * LOOKAHEAD + 2)
         self._differences: deque[float] = deque(maxlen=2 * LOOKAHEAD + 1)
         self._flow: Any = None
         self._num = 0
@@ -65,7 +67,13 @@ class CutFinder:
             return False
         if _correlation(before, after) > MAX_ALIKE:
             return False
-        return self._unexplained(before, after) > MIN_UNEXPLAINED * difference
+        left = self._unexplained(before, after)
+        if left < MIN_UNEXPLAINED * difference:
+            return False
+        pairs = list(itertools.pairwise(self._pictures))
+        beside = [len(pairs) - 1 - back + step for step in (-2, -1, 1, 2)]
+        others = [self._unexplained(*pairs[at]) for at in beside if 0 <= at < len(pairs)]
+        return left > MIN_RATIO_UNEXPLAINED * max(others, default=0.0)
 
     def _unexplained(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
         """Gives the mean difference that is left when `before` is moved to fit `after`."""
