@@ -176,6 +176,16 @@ def _add_occluder(rng: np.random.Generator, builder: SolidBuilder, middle_x: flo
     return kind
 
 
+def _aim(rng: np.random.Generator, *, source_x: float, middle_x: float) -> float:
+    """Where the camera looks: at what sounds in half of the clips, well beside it in the others."""
+    if rng.random() < 0.5:
+        aim_x = source_x + rng.normal(0, 0.1)
+    else:
+        side = np.sign(middle_x - source_x) or rng.choice([-1.0, 1.0])  # keep people in view
+        aim_x = source_x + side * rng.uniform(0.6, 1.05)
+    return float(np.clip(aim_x, middle_x - 1.0, middle_x + 1.0))
+
+
 def _show_of(spec: ClipSpec) -> tuple[str, int]:
     """What the clip is about, and how many clips of the split before it were about the same."""
     show = SHOWS[spec.index % len(SHOWS)]
@@ -200,7 +210,7 @@ def stage(spec: ClipSpec) -> Stage:
     people: list[Person] = []
     placed: list[Placed] = []
     owner = 1
-    sounding = 0
+    sounding, source_x = 0, middle_x
     steps: tuple[Note, ...] = ()
     count = {"act": int(rng.integers(1, 4)), "play": int(rng.integers(0, 3))}.get(
         show, int(rng.integers(2, 4))
@@ -252,7 +262,7 @@ def stage(spec: ClipSpec) -> Stage:
         add_thing(builder, thing, Standing(place=spot, turn=turn_by), notes, times_s)
         placed.append(Placed(thing=thing, owner=owner, notes=notes, played=False))
         if number == loud:
-            sounding = owner
+            sounding, source_x = owner, float(spot[0])
         owner += 1
 
     builder.owner = 0
@@ -265,7 +275,7 @@ def stage(spec: ClipSpec) -> Stage:
 
     move = str(rng.choice(MOVES, p=[0.3, 0.3, 0.13, 0.12, 0.15]))
     tall_m = people[0].body.height_m if people else rng.uniform(1.35, 1.6)
-    aim_x = middle_x + rng.uniform(-0.45, 0.45)
+    aim_x = _aim(rng, source_x=source_x, middle_x=middle_x)
     camera = plan_camera(
         rng, times_s, move=move, target=np.array([aim_x, 0.5 * tall_m + 0.02, 0.0]),
         distance_m=rng.uniform(3.2, 5.2), tall_m=tall_m, share=rng.uniform(0.64, 0.84),

@@ -197,6 +197,8 @@ def make_world(
     with progress_bar(
         "making the world", total=len(specs), unit="clip", start=done, quiet=quiet
     ) as bar:
+        if todo:
+            bar.say("the first ever start compiles the renderer")
         if workers == 1:
             for spec in todo:
                 bar.say(spec.clip_id)

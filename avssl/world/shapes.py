@@ -213,7 +213,7 @@ def _clock(
     angle = np.zeros(len(times_s))
     if len(notes) > 1:
         gap_s = notes[1].time_s - notes[0].time_s
-        angle = 0.42 * np.sin(np.pi * (times_s - notes[0].time_s) / gap_s)
+        angle = 0.2 * np.sin(np.pi * (times_s - notes[0].time_s) / gap_s)
     case = thing.main
     red, green, blue = case.colour
     dark = Material(colour=(0.25 * red, 0.25 * green, 0.25 * blue))

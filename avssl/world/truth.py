@@ -15,7 +15,7 @@ from avssl.world.clip import Stage
 from avssl.world.render import FINE, Hits, Renderer
 from avssl.world.things import CLASSES
 
-WORLD_VERSION = 3
+WORLD_VERSION = 4
 COCO_EVERY_FRAMES = 5
 """Every fifth frame of a clip, from the third, is in the COCO file."""
 _SKIN_M = {"nose": 0.05, "eye": 0.05, "ear": 0.06, "top": 0.05, "hip": 0.16, "pelvis": 0.18}
