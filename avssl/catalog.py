@@ -88,6 +88,8 @@ class ClipRow:
     packet_num_bytes: NDArray[np.int64] = field(default_factory=_no_counts)
     key_frames: NDArray[np.int64] = field(default_factory=_no_counts)
     """Indices of frames at which decoding can start."""
+    video_index: bytes = b""
+    """`VideoIndex.to_bytes()` of a file that lies in place, so that opening it scans nothing."""
     repeated_frames: NDArray[np.int64] = field(default_factory=_no_counts)
     """Indices of frames that only repeat the one before (made to reach a constant rate)."""
 

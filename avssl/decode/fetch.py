@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from avssl.catalog import ClipRow
+from avssl.decode.index import VideoIndex
 from avssl.decode.jpeg import decode_jpeg
 from avssl.decode.picture import Geometry, Painter
 from avssl.decode.samples import cut, mono, num_samples_of
@@ -287,7 +288,8 @@ class Fetcher:
         path = str(Path(self.directory, row.store))
         reader = self._readers.pop(path, None)
         if reader is None:
-            reader = open_video(path)
+            index = VideoIndex.from_bytes(row.video_index) if row.video_index else None
+            reader = open_video(path, index=index)
         self._readers[path] = reader
         while len(self._readers) > self.max_open:
             self._readers.popitem(last=False)[1].close()

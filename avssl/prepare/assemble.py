@@ -214,7 +214,7 @@ def _row(cells: Mapping[str, Any]) -> ClipRow:
     if "still_spans_s" in values:
         values["still_spans_s"] = values["still_spans_s"].reshape(-1, 2)
     values["borders_px"] = tuple(values["borders_px"])
-    for name in ("codec_config", "sound_config"):
+    for name in ("codec_config", "sound_config", "video_index"):
         values[name] = bytes.fromhex(values.get(name, ""))
     return ClipRow(**values)
 

@@ -45,6 +45,7 @@ def index_in_place(
         "video_num_bytes": path.stat().st_size,
         "video_suffix": path.suffix,
         "codec": info.codec,
+        "video_index": index.to_bytes().hex(),
         "width_px": info.width_px,
         "height_px": info.height_px,
         "start_s": start_s,
@@ -99,6 +100,13 @@ def _packets(path: Path, reader: Reader, *, num_frames: int) -> dict[str, Any]:
     plain = geometry.turns == 0 and not geometry.flipped and geometry.pixel_aspect == 1
     if not plain or reader.damage is not None or path.stat().st_size > _MAX_TABLE_NUM_BYTES:
         return {}
+    # Where each frame is reached from the last start before it (not so with open groups of
+    # pictures or intra refresh), the starts are all that a decoder needs to know.
+    restarts = reader.index.restarts
+    starts = np.unique(restarts)
+    last_start = starts[np.searchsorted(starts, np.arange(num_frames), side="right") - 1]
+    if not reader.index.seekable or not np.array_equal(last_start, restarts):
+        return {}
     try:
         table = packet_table(path)
     except MediaError:
@@ -109,7 +117,7 @@ def _packets(path: Path, reader: Reader, *, num_frames: int) -> dict[str, Any]:
         "codec_config": table.codec_config.hex(),
         "packet_offsets": table.offsets.tolist(),
         "packet_num_bytes": table.num_bytes.tolist(),
-        "key_frames": table.key_frames.tolist(),
+        "key_frames": starts.tolist(),
     }
 
 

@@ -1,5 +1,6 @@
 """Long files, MJPEG, in place, and the real files beside the repository."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -121,6 +122,20 @@ def test_in_place(long_file, tmp_path) -> None:
     assert row.sound_state == "present" and row.sound_num_samples == 14 * 48000
     assert row.cuts_s.tolist() == pytest.approx([2.0, 3.4]) and len(row.loudness_db) == 56
     shown = Fetcher(tmp_path / "set").frames(row, row.frame_times_s[[340, 3]]).frames
+    assert [small_number(frame) for frame in shown] == [340, 3]
+
+
+def test_in_place_opens_with_the_kept_index(long_file, tmp_path, monkeypatch) -> None:
+    [row] = run(long_file.parent, tmp_path / "set", in_place=True)
+    nothing = np.zeros(0, dtype=np.int64)
+    # as if packets were not stored as shown (B-frames): the reader opens the file
+    by_reader = dataclasses.replace(row, packet_offsets=nothing, packet_num_bytes=nothing)
+
+    def scan(*_: object, **__: object) -> None:
+        raise AssertionError("the file was scanned")
+
+    monkeypatch.setattr("avssl.decode.video.build_index", scan)
+    shown = Fetcher(tmp_path / "set").frames(by_reader, row.frame_times_s[[340, 3]]).frames
     assert [small_number(frame) for frame in shown] == [340, 3]
 
 
