@@ -79,11 +79,14 @@ def test_nothing_in_avssl_imports_the_folders_beside_it(root: Path) -> None:
                 assert name.partition(".")[0] not in ("datasets", "tools", "tests"), path
 
 
-def test_no_global_numpy_randomness_in_the_package(root: Path) -> None:
+def test_no_global_randomness_in_the_package(root: Path) -> None:
     """Every random function takes `rng`; `np.random.Generator` and `default_rng` are the way."""
     allowed = {"Generator", "default_rng", "SeedSequence", "Philox", "PCG64", "PCG64DXSM"}
     for path in (root / "avssl").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                assert "random" not in [item.name for item in node.names], path
+            assert not (isinstance(node, ast.ImportFrom) and node.module == "random"), path
             if (
                 isinstance(node, ast.Attribute)
                 and isinstance(node.value, ast.Attribute)
