@@ -12,11 +12,11 @@ import numpy as np
 
 from avssl.world.solids import CONE, DISC, ELLIPSOID
 
-_njit = numba.njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+njit = numba.njit(cache=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 TILE_MASK = 63  # pattern tiles are 64 pixels wide
 
 
-@_njit
+@njit
 def turned(m, x, y, z):
     """Gives m · (x, y, z); a matrix product of numba's costs a call of a library."""
     return (
@@ -26,7 +26,7 @@ def turned(m, x, y, z):
     )
 
 
-@_njit
+@njit
 def turned_back(m, x, y, z):
     """Gives the transpose of m · (x, y, z)."""
     return (
@@ -36,7 +36,7 @@ def turned_back(m, x, y, z):
     )
 
 
-@_njit
+@njit
 def placed(m, n, x, y, z):
     """Gives m[n] · (x, y, z) without making a view of m[n] for every pixel."""
     return (
@@ -46,7 +46,7 @@ def placed(m, n, x, y, z):
     )
 
 
-@_njit
+@njit
 def placed_back(m, n, x, y, z):
     """Gives the transpose of m[n] · (x, y, z)."""
     return (
@@ -56,7 +56,7 @@ def placed_back(m, n, x, y, z):
     )
 
 
-@_njit
+@njit
 def meet(kind, s0, s1, s2, ex, ey, ez, rx, ry, rz):
     """Gives t where a ray (in the solid's own frame) first meets it from outside, or inf."""
     if kind == ELLIPSOID or kind == CONE:  # noqa: SIM109 (a tuple is slow here)
@@ -97,7 +97,7 @@ def meet(kind, s0, s1, s2, ex, ey, ez, rx, ry, rz):
     return enter if 0.0 < enter < leave else np.inf
 
 
-@_njit
+@njit
 def trace_camera(kinds, sizes, turns, centres, boxes, eye, camera, columns, rows, depth, ids):
     """Fills depth [h, w] and ids [h, w]: the nearest solid along every ray of a camera."""
     for n in range(len(kinds)):
@@ -122,7 +122,7 @@ def trace_camera(kinds, sizes, turns, centres, boxes, eye, camera, columns, rows
                     ids[j, i] = n
 
 
-@_njit
+@njit
 def trace_light(kinds, sizes, turns, centres, boxes, corner, axes, step, depth):
     """Fills depth [m, m] along parallel rays: texel (i, j) starts at corner + step * (i, j)."""
     for n in range(len(kinds)):
@@ -147,7 +147,7 @@ def trace_light(kinds, sizes, turns, centres, boxes, corner, axes, step, depth):
                     depth[j, i] = t
 
 
-@_njit
+@njit
 def lit_share(x, y, z, corner, axes, step, depth, taps, shift):
     """Share (0…1) of the lamp's light that reaches a point, from `taps` x `taps` looks."""
     u, v, far = turned(axes, x - corner[0], y - corner[1], z - corner[2])
@@ -163,7 +163,7 @@ def lit_share(x, y, z, corner, axes, step, depth, taps, shift):
     return total / (taps * taps)
 
 
-@_njit
+@njit
 def normal_of(kind, s0, s1, s2, x, y, z):
     """Outward normal (not scaled) at a point of a solid, in its own frame."""
     if kind == ELLIPSOID:
@@ -181,7 +181,7 @@ def normal_of(kind, s0, s1, s2, x, y, z):
     return 0.0, 0.0, math.copysign(1.0, z)
 
 
-@_njit
+@njit
 def meet_room(ey, ez, ry, rz, back):
     """Gives t where a ray meets floor (y = 0) or wall (z = -back), and whether the floor."""
     to_wall = (-back - ez) / rz if rz < -1e-9 else np.inf
@@ -189,7 +189,7 @@ def meet_room(ey, ez, ry, rz, back):
     return (to_floor, True) if to_floor < to_wall else (to_wall, False)
 
 
-@_njit
+@njit
 def look_up(texture, u, v, share, out):
     """Adds `share` of a texture's colour at (u, v), linear between pixels, edges repeated."""
     height, width = texture.shape[:2]
@@ -203,7 +203,7 @@ def look_up(texture, u, v, share, out):
         out[k] += share * (top * (1 - b) + low * b)
 
 
-@_njit
+@njit
 def paint(
     depth, ids, columns, rows, eye, camera, kinds, sizes, turns, centres,
     colours, patterns, tiles, back, wall, wall_place, floor, floor_place,
@@ -297,67 +297,3 @@ def paint(
                     look_up(wall, (wx - wall_x) * wall_px, (wall_y - wy) * wall_px, lit, room)
             for k in range(3):
                 out[row, column, k] += 0.25 * bare * min(room[k] / num_looks, 1.0)
-
-
-@_njit
-def extents(ids, owners, num_owners):
-    """Gives [num_owners, 5]: x0, y0, x1, y1 (exclusive) and pixel count of what is seen of each."""
-    found = np.zeros((num_owners, 5), dtype=np.int64)
-    found[:, 0], found[:, 1] = ids.shape[1], ids.shape[0]
-    for j in range(ids.shape[0]):
-        for i in range(ids.shape[1]):
-            if ids[j, i] < 0:
-                continue
-            own = owners[ids[j, i]]
-            found[own, 0], found[own, 1] = min(found[own, 0], i), min(found[own, 1], j)
-            found[own, 2], found[own, 3] = max(found[own, 2], i + 1), max(found[own, 3], j + 1)
-            found[own, 4] += 1
-    return found
-
-
-@_njit
-def surface(depth, ids, columns, rows, eye, camera, kinds, sizes, turns, centres, back, out):
-    """Fills out [h, w, 4]: depth and unit normal (camera axes) of every ray, room included."""
-    for j in range(depth.shape[0]):
-        for i in range(depth.shape[1]):
-            rx, ry, rz = turned(camera, columns[i], rows[j], 1.0)
-            n = ids[j, i]
-            if n < 0:
-                t, on_floor = meet_room(eye[1], eye[2], ry, rz, back)
-                x, y, z = (0.0, 1.0, 0.0) if on_floor else (0.0, 0.0, 1.0)
-            else:
-                t = depth[j, i]
-                x, y, z = eye[0] + t * rx, eye[1] + t * ry, eye[2] + t * rz
-                x, y, z = placed_back(
-                    turns, n, x - centres[n, 0], y - centres[n, 1], z - centres[n, 2]
-                )
-                x, y, z = normal_of(kinds[n], sizes[n, 0], sizes[n, 1], sizes[n, 2], x, y, z)
-                x, y, z = placed(turns, n, x, y, z)
-            x, y, z = turned_back(camera, x, y, z)
-            scale = 1.0 / math.sqrt(x * x + y * y + z * z)
-            out[j, i, 0] = t
-            out[j, i, 1], out[j, i, 2], out[j, i, 3] = x * scale, y * scale, z * scale
-
-
-@_njit
-def flow(
-    depth, ids, columns, rows, eye, camera, eye2, camera2, turns, centres, turns2, centres2,
-    back, focal, focal2, every, out,
-):  # fmt: skip
-    """Fills out [a, b, 2]: where every `every`-th fine pixel's point goes, in units of focal."""
-    for a in range(out.shape[0]):
-        for b in range(out.shape[1]):
-            j, i = every // 2 + a * every, every // 2 + b * every
-            rx, ry, rz = turned(camera, columns[i], rows[j], 1.0)
-            n = ids[j, i]
-            t = depth[j, i] if n >= 0 else meet_room(eye[1], eye[2], ry, rz, back)[0]
-            x, y, z = eye[0] + t * rx, eye[1] + t * ry, eye[2] + t * rz
-            if n >= 0:  # carry the point along with its solid
-                x, y, z = placed_back(
-                    turns, n, x - centres[n, 0], y - centres[n, 1], z - centres[n, 2]
-                )
-                x, y, z = placed(turns2, n, x, y, z)
-                x, y, z = x + centres2[n, 0], y + centres2[n, 1], z + centres2[n, 2]
-            x, y, z = turned_back(camera2, x - eye2[0], y - eye2[1], z - eye2[2])
-            out[a, b, 0] = focal2 * x / z - focal * columns[i]
-            out[a, b, 1] = focal2 * y / z - focal * rows[j]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.world import kernels
+from avssl.world import kernels, kernels_truth
 from avssl.world.camera import Camera
 from avssl.world.scene import Scene
 from avssl.world.solids import BOX, CONE, DISC, ELLIPSOID, Solids
@@ -211,7 +211,7 @@ class Renderer:
         """Depth [h, w] in metres and unit normals [h, w, 3] in camera axes, the room included."""
         hits = hits or self.trace(frame)
         out = np.empty((*hits.depth.shape, 4))
-        kernels.surface(
+        kernels_truth.surface(
             hits.depth, hits.ids, *self.rays(frame), *self._eye(frame), *self._shapes(frame),
             self.scene.back_m, out,
         )  # fmt: skip
@@ -219,7 +219,7 @@ class Renderer:
 
     def extents(self, hits: Hits, num_owners: int) -> NDArray[np.int64]:
         """Gives [num_owners, 5]: box in fine pixels and fine pixel count of each thing."""
-        return kernels.extents(hits.ids, self.solids.owners, num_owners)
+        return kernels_truth.extents(hits.ids, self.solids.owners, num_owners)
 
     def flow(self, frame: int, hits: Hits) -> Floats:
         """True image flow [a, b, 2] to the next frame in pixels, on a grid of pixels.
@@ -231,7 +231,7 @@ class Renderer:
         height, width = hits.ids.shape
         grid = [(size - every // 2 + every - 1) // every for size in (height, width)]
         out = np.empty((*grid, 2))
-        kernels.flow(
+        kernels_truth.flow(
             hits.depth, hits.ids, *self.rays(frame), *self._eye(frame), *self._eye(frame + 1),
             *self._shapes(frame)[2:], *self._shapes(frame + 1)[2:], self.scene.back_m,
             self.focal_px[frame], self.focal_px[frame + 1], every, out,
