@@ -21,6 +21,7 @@ Shapes: B triplets, S x S px, T frames of a clip (3-D encoders). Batch: frames u
 [B, 3, 3, S, S] or [B, 3, 3, T, S, S] (triplet, colour), label int64 [B], weight float32 [B].
 """
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from avssl.errors import InputError
 from avssl.model.heads import FUSIONS, build_fusion
 from avssl.pretext.shuffle_and_learn_guards import SHORTCUTS
 from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
-from avssl.sample.clock import key_frame_period
+from avssl.sample.clock import key_frame_period, screen_times
 from avssl.sample.windows import Windows, draw_alike, find_windows
 from avssl.task import Batch, Outputs
 from avssl.transform import frames as pictures
@@ -45,6 +46,25 @@ from avssl.transform import measure
 
 ORDERS = ("in order", "middle from before", "middle from after")
 """`Plan.target["order"]` counts in this list; 0 is the positive class."""
+
+
+_NUM_SPANS = 8
+
+
+@functools.lru_cache(maxsize=16)  # an hour's clip takes 70 ms to search, and has many samples
+def _windows(task: "ShuffleAndLearn", row: ClipRow, span: float) -> Windows:
+    return find_windows(
+        row,
+        span=span,
+        least_outside=task._taus()[1],
+        most_outside=task._taus()[1] * task.reach,
+        middle_margin=task.middle_margin,
+        least_motion=task.min_motion,
+        edge_s=task.clip_frames // 2 * task.clip_step_s,
+        in_frames=task.tau_max_frames is not None,
+        within_shot=task.within_shot,
+        distinct_pictures=task.distinct_pictures,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +86,7 @@ class ShuffleAndLearn:
     tau_min_frames: int | None = None
     """Least |a - b| and |d - e| in frames of the clip; with `tau_max_frames`."""
     tau_max_spread: float = 0.0
-    """|b - d| is drawn evenly from (1 - this) to 1 times τ_max; the paper has one value."""
+    """|b - d| is one of 8 even steps from (1 - this) to 1 times τ_max; the paper has one value."""
     reach: float = 2.0
     """a and e are at most this many τ_min from b and d [ours: the window's length is not known]."""
     middle_margin: float = 0.125
@@ -141,8 +161,7 @@ class ShuffleAndLearn:
         nearest_s = self.middle_margin * (1 - self.tau_max_spread) * self.tau_max_s
         if self.tau_max_frames is None and clip_s > min(self.tau_min_s, nearest_s):
             raise InputError(
-                f"clips of {clip_s:g} s would overlap: must be at most tau_min_s and middle_margin "
-                f"of the shortest |b - d|, {min(self.tau_min_s, nearest_s):g} s"
+                f"clips of {clip_s:g} s would overlap: at most {min(self.tau_min_s, nearest_s):g} s"
             )
         if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
             raise InputError(f"crop_scale {self.crop_scale}: must rise within (0, 1]")
@@ -153,27 +172,13 @@ class ShuffleAndLearn:
             return float(self.tau_max_frames), float(self.tau_min_frames)
         return self.tau_max_s, self.tau_min_s
 
-    def _windows(self, row: ClipRow, span: float) -> Windows:
-        return find_windows(
-            row,
-            span=span,
-            least_outside=self._taus()[1],
-            most_outside=self._taus()[1] * self.reach,
-            middle_margin=self.middle_margin,
-            least_motion=self.min_motion,
-            edge_s=self.clip_frames // 2 * self.clip_step_s,
-            in_frames=self.tau_max_frames is not None,
-            within_shot=self.within_shot,
-            distinct_pictures=self.distinct_pictures,
-        )
-
     def items(self, catalog: Catalog) -> NDArray[np.int64]:
         """Gives the rows that have a window; one stands in it once for every τ_max of places."""
         span = self._taus()[0]
         rows = []
         for index in range(len(catalog)):
             row = catalog.row(index)
-            num_windows = len(self._windows(row, span).b) if row.num_frames > 4 else 0
+            num_windows = len(_windows(self, row, span).b) if row.num_frames > 4 else 0
             if num_windows:
                 per_frame = 1.0 if self.tau_max_frames else row.duration_s / row.num_frames
                 rows += [index] * max(1, round(num_windows * per_frame / span))
@@ -182,8 +187,7 @@ class ShuffleAndLearn:
             unit = "s" if self.tau_max_frames is None else "frames"
             raise InputError(
                 f"shuffle-and-learn: none of {len(catalog)} clips has a shot of "
-                f"{tau_max + 2 * tau_min:g} {unit} in motion; use smaller tau_max and tau_min, or "
-                "longer clips"
+                f"{tau_max + 2 * tau_min:g} {unit} in motion; use smaller tau_max and tau_min"
             )
         return np.array(rows, dtype=np.int64)
 
@@ -195,9 +199,10 @@ class ShuffleAndLearn:
         row = catalog.row(index)
         draw = rng.random(9)
         tau_max = self._taus()[0]
-        windows = self._windows(row, tau_max * (1 - self.tau_max_spread * draw[0]))
+        step = int(draw[0] * _NUM_SPANS) / (_NUM_SPANS - 1)
+        windows = _windows(self, row, tau_max * (1 - self.tau_max_spread * step))
         if not len(windows.b):  # a shorter span can miss where τ_max, which `items` asks, fits
-            windows = self._windows(row, tau_max)
+            windows = _windows(self, row, tau_max)
         if not len(windows.b):
             raise InputError(f"{row.clip_id}: no window for shuffle-and-learn; see `items`")
         motion = windows.motion if windows.motion.any() else np.ones(len(windows.b))
@@ -235,21 +240,18 @@ class ShuffleAndLearn:
         )
 
     def _times_s(self, row: ClipRow, frames: Sequence[int]) -> tuple[float, ...]:
-        """Asks for the middle of each frame's time on screen, where no rounding can miss it."""
-        times_s = row.frame_times_s
-        ends_s = np.append(times_s[1:], row.end_s)
+        """Gives the times to ask for: the triplet's, as clips where wanted, then the others'."""
+        shown_s = screen_times(row)
         around = (np.arange(self.clip_frames) - (self.clip_frames - 1) // 2) * self.clip_step_s
-        asked = [0.5 * (times_s[i] + ends_s[i]) + around for i in frames[:3]]
-        asked += [np.array([0.5 * (times_s[i] + ends_s[i])]) for i in frames[3:]]
-        last_s = float(0.5 * (times_s[-1] + ends_s[-1]))
-        return tuple(np.clip(np.concatenate(asked), times_s[0], last_s).tolist())
+        triplet_s = np.add.outer(shown_s[list(frames[:3])], around).ravel()
+        asked = np.concatenate([triplet_s, shown_s[list(frames[3:])]])
+        return tuple(np.clip(asked, shown_s[0], shown_s[-1]).tolist())
 
     def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
         """Cuts, scales and colours the three pictures: frames, label, weight (see the top)."""
         found = clips[0].frames
         assert found is not None
-        num = self.clip_frames
-        height_px, width_px = found.shape[2:]
+        num, (height_px, width_px) = self.clip_frames, found.shape[2:]
         borders_px = plan.target["borders_px"]
         assert isinstance(borders_px, tuple)
         place = {"height_px": height_px, "width_px": width_px, "borders_px": borders_px}

@@ -16,7 +16,6 @@ RECIPES = {
             "optim.schedule": "cosine",
             "optim.warmup_steps": 50,
             "channels_last": True,
-            "workers": 1,
             "evaluate_every": 100,
         },
         about="Two cores and a few minutes: pictures of 64 px, our small network.",

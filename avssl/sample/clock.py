@@ -59,3 +59,12 @@ def key_frame_period(row: ClipRow) -> int:
         return 1
     steps = np.diff(row.key_frames)
     return int(steps[0]) if (steps == steps[0]).all() else 1
+
+
+def screen_times(row: ClipRow) -> NDArray[np.float64]:
+    """Gives the middle of each frame's time on screen, float64 [num_frames], seconds.
+
+    Asking for a frame there, and not at its first moment, no rounding can miss it.
+    """
+    ends_s = np.append(row.frame_times_s[1:], row.end_s)
+    return 0.5 * (row.frame_times_s + ends_s)

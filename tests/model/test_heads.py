@@ -58,3 +58,14 @@ def test_every_weight_of_a_fusion_gets_a_gradient(name: str) -> None:
 def test_an_unknown_fusion_is_refused() -> None:
     with pytest.raises(InputError, match="must be one of concat"):
         build_fusion("sum", **SIZES)
+
+
+def test_concat_adds_up_what_each_vector_says_by_itself() -> None:
+    """So it cannot compare vectors: changing one moves the logits alike, whatever the others."""
+    torch.manual_seed(0)
+    head = build_fusion("concat", **SIZES)
+    x = vectors()
+    changed = x.clone()
+    changed[:, 1] += 1.0
+    moved = head(changed) - head(x)
+    assert torch.allclose(moved, moved[:1].expand_as(moved), atol=1e-6)

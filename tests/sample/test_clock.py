@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avssl.catalog import ClipRow
-from avssl.sample.clock import key_frame_period, motion_path, picture_numbers, shot_numbers
+from avssl.sample.clock import (
+    key_frame_period,
+    motion_path,
+    picture_numbers,
+    screen_times,
+    shot_numbers,
+)
 
 MakeRow = Callable[..., ClipRow]
 
@@ -78,3 +84,14 @@ def test_key_frame_period(make_row: MakeRow) -> None:
     assert key_frame_period(make_row(key_frames=np.arange(120))) == 1
     assert key_frame_period(make_row(key_frames=np.array([0, 8, 20]))) == 1
     assert key_frame_period(make_row(key_frames=np.zeros(0, dtype=np.int64))) == 1
+
+
+def test_frames_are_asked_for_in_the_middle_of_their_time(make_row: MakeRow) -> None:
+    row = make_row(
+        num_frames=3,
+        step_s=0.0,
+        start_s=1.0,
+        irregular_times_s=np.array([1.0, 1.5, 1.6]),
+        last_frame_s=0.2,
+    )
+    assert screen_times(row) == pytest.approx([1.25, 1.55, 1.7])
