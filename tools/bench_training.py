@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import platform
 import re
+import resource
 import statistics
 import tempfile
 import time
@@ -52,7 +53,14 @@ class Figures:
     """Wall clock, the loader on a core of its own."""
     shared_s: float
     """Wall clock, loop and loader share the cores."""
+    spent_core_s: float
+    """Processor time of that, loop and loaders together, their start included."""
     num_cores: int
+
+    @property
+    def overhead(self) -> float:
+        """Core-seconds spent against those needed: means the same on a busy machine."""
+        return self.spent_core_s / (self.compute_core_s + self.decode_core_s)
 
     @property
     def own_ratio(self) -> float:
@@ -149,7 +157,9 @@ def measure(name: str, config: TrainConfig) -> Figures:
     with cores({every[0]}, {every[-1]}) as load:
         own_s, _ = run(dataclasses.replace(config, workers=1), load=load)
     with cores(set(every)) as load:
-        shared_s, _ = run(dataclasses.replace(config, workers=len(every)), load=load)
+        before_s = _children_s()
+        shared_s, main_s = run(dataclasses.replace(config, workers=len(every)), load=load)
+        spent_s = main_s + (_children_s() - before_s) / config.steps
     return Figures(
         name=name,
         memory_s=memory_s,
@@ -157,8 +167,15 @@ def measure(name: str, config: TrainConfig) -> Figures:
         decode_core_s=statistics.median(spent),
         own_core_s=own_s,
         shared_s=shared_s,
+        spent_core_s=spent_s,
         num_cores=len(every),
     )
+
+
+def _children_s() -> float:
+    """Gives the processor time of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def table(found: list[Figures], load_average: float) -> str:
@@ -174,7 +191,7 @@ def table(found: list[Figures], load_average: float) -> str:
     rows = "\n".join(
         f"| {f.name} | {f.memory_s * 1e3:.0f} | {f.own_core_s * 1e3:.0f} | {f.own_ratio:.2f} | "
         f"{f.compute_core_s * 1e3:.0f} | {f.decode_core_s * 1e3:.0f} | {f.shared_s * 1e3:.0f} | "
-        f"{f.shared_ratio:.2f} |"
+        f"{f.shared_ratio:.2f} | {f.overhead:.2f} |"
         for f in found
     )
     return f"""## {SECTION}
@@ -186,9 +203,10 @@ loop, one thread for the networks. {cpu}, {found[0].num_cores} cores; load avera
 - *own core*: the loop on one core, one loader process on another; bar: ≤ {BAR_OWN_CORE} × memory.
 - *shared*: loop and as many loader processes as cores on all of them; bar: ≤ {BAR_SHARED} ×
   (compute + decode core-milliseconds) / cores.
+- *spent ÷ needed*: core time of all processes against those two; the same on a busy machine.
 
-| setting | in memory | own core | ratio | compute (core) | decode (core) | shared | ratio |
-|---|---|---|---|---|---|---|---|
+| setting | memory | own core | ratio | compute | decode | shared | ratio | spent ÷ needed |
+|---|---|---|---|---|---|---|---|---|
 {rows}
 """
 
