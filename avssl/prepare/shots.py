@@ -35,10 +35,14 @@ class CutFinder:
         self._flow: Any = None
         self._num = 0
 
-    def push(self, picture: NDArray[np.uint8]) -> bool | None:
-        """Takes the next picture; gives whether the one `LOOKAHEAD` before it begins a new shot."""
+    def push(self, picture: NDArray[np.uint8], *, difference: float) -> bool | None:
+        """Takes the next picture; gives whether the one `LOOKAHEAD` before it begins a new shot.
+
+        Args:
+            picture: uint8 [h, w].
+            difference: mean absolute difference to the picture before, grey levels.
+        """
         if self._pictures:
-            difference = float(cv2.absdiff(picture, self._pictures[-1]).mean())
             self._differences.append(difference)
         self._pictures.append(picture)
         self._num += 1

@@ -1,5 +1,7 @@
 """Cuts that were made are found at their frame; flashes, shakes, pans and captions are not cuts."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,9 @@ from avssl.prepare.shots import LOOKAHEAD, CutFinder
 
 def cuts_of(pictures) -> list[int]:
     finder = CutFinder()
-    decisions = [finder.push(small_grey(picture)) for picture in pictures]
+    small = [small_grey(picture) for picture in pictures]
+    steps = [0.0, *(np.abs(a.astype(int) - b).mean() for a, b in itertools.pairwise(small))]
+    decisions = [finder.push(a, difference=step) for a, step in zip(small, steps, strict=True)]
     flat = [decision for decision in decisions if decision is not None] + finder.flush()
     assert len(flat) == len(pictures)
     return [k for k, is_cut in enumerate(flat) if is_cut]
