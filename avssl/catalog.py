@@ -253,10 +253,15 @@ class Catalog:
                 f"{path}: not readable ({error}); run `avssl prepare` again"
             ) from error
         version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
-        if version != SCHEMA_VERSION or table.schema.names != SCHEMA.names:
+        if version != SCHEMA_VERSION:
             raise InputError(
                 f"{path}: schema version {version}, this avssl reads {SCHEMA_VERSION}; "
                 "run `avssl prepare` again"
+            )
+        if differing := set(table.schema.names) ^ set(SCHEMA.names):
+            raise InputError(
+                f"{path}: its columns differ ({', '.join(sorted(differing))}), another build of "
+                "avssl wrote it; run `avssl prepare` again"
             )
         return cls(table, directory=directory, source=path)
 

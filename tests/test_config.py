@@ -181,9 +181,10 @@ def test_a_missing_field_is_named() -> None:
         {"device": "tpu"}, {"data": ""}, {"out": ""}, {"optim.lr": -1.0},
         {"optim.lr": float("nan")}, {"optim.lr": float("inf")}, {"optim.schedule": "step"},
         {"optim.step_at": (5, 3)}, {"optim.betas": (0.9, 1.0)}, {"optim.name": "lion"},
-        {"optim.momentum": 1}, {"log_every": 0}, {"keep_checkpoints": -1}, {"task": object()},
+        {"optim.momentum": 1}, {"log_every": 0}, {"keep_checkpoints": -1}, {"task": int},
     ],
-    ids=str,
+    ids=str,  # the same in every test process
+
 )  # fmt: skip
 def test_every_wrong_value_is_refused_in_one_line(changes) -> None:
     config = config_from_recipe("knobs", data="d", out="o")

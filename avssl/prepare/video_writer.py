@@ -20,9 +20,10 @@ def x264_params(settings: PrepareSettings) -> str:
     """Gives x264's parameters for short closed groups whose bytes are the same every time.
 
     Macroblock tree is off: its vector code reads beyond small pictures, so that one encoding in
-    twenty came out differently (0 of 150 without it), and in groups of 8 it gains little. Arithmetic coding and weighted prediction are off
-    too: a frame decodes in 0.6 to 0.75 of the time, for 8 % more bytes (docs/prepare.md). The
-    deblocking filter stays: edges of blocks on an 8-pixel grid would tell a network where it is.
+    twenty came out differently (0 of 150 without it), and in groups of 8 it gains little.
+    Arithmetic coding and weighted prediction are off too: a frame decodes in 0.6 to 0.75 of the
+    time, for 8 % more bytes (docs/prepare.md). The deblocking filter stays: edges of blocks on an
+    8-pixel grid would tell a network where it is.
     """
     return (
         f"keyint={settings.gop}:min-keyint={settings.gop}:scenecut=0:open-gop=0:bframes=0:"
