@@ -36,7 +36,7 @@ def make_video(path: Path, *, width: int, height: int, seconds: float, seed: int
     """Writes a 30 fps H.264 file: a textured scene under a moving camera, moving patches, sound."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 255, (height // 8, width // 6, 3), dtype=np.uint8)
-    scene = cv2.resize(coarse, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
+    scene: Any = cv2.resize(coarse, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
     patch = rng.integers(0, 255, (height // 5, width // 8, 3), dtype=np.uint8)
     with av.open(str(path), "w") as out:
         stream: Any = out.add_stream("libx264", rate=30, options={"preset": "veryfast"})
@@ -107,9 +107,9 @@ def speed(folder: Path | None, *, rounds: int, jobs: int) -> None:
         if folder is None:
             folder = root / "videos"
             folder.mkdir()
-            for number in range(4):
+            for number in range(6):
                 make_video(
-                    folder / f"{number}.mp4", width=1280, height=720, seconds=30, seed=number
+                    folder / f"{number}.mp4", width=1280, height=720, seconds=40, seed=number
                 )
         paths = [Path(item.path) for item in scan(folder).sources]
         results: dict[str, list[tuple[float, float]]] = {"prepare": [], "ffmpeg": []}
@@ -272,7 +272,7 @@ def main() -> None:
     )
     kinds = parser.add_subparsers(dest="kind", required=True)
     fast = kinds.add_parser("speed")
-    fast.add_argument("--folder", type=Path, help="videos; four made 720p files if not given")
+    fast.add_argument("--folder", type=Path, help="videos; six made 720p files if not given")
     fast.add_argument("--rounds", type=int, default=3)
     fast.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     kinds.add_parser("memory")
