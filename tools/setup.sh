@@ -60,7 +60,7 @@ set_up() {
         fi
     fi
     if [[ ! -f "$stamp_file" || "$(cat -- "$stamp_file")" != "$(setup_stamp)" ]]; then
-        echo "Installing avssl and what it needs (once; several minutes, about 5 GB)"
+        echo "Installing avssl and what it needs (once; several minutes, about 6 GB)"
         # shellcheck disable=SC2086  # PIP_ARGS holds several words
         (cd -- "$AVSSL_ROOT" && "$AVSSL_VENV/bin/python" -m pip install --quiet \
             --disable-pip-version-check ${PIP_ARGS:-} -c constraints.txt -e '.[dev]')
