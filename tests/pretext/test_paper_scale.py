@@ -50,18 +50,19 @@ def test_shuffle_and_learn_at_the_papers_size(
         momentum=recipe.settings["optim.momentum"],
         weight_decay=recipe.settings["optim.weight_decay"],
     )
-    losses, seconds = [], []
+    losses, seconds, core_seconds = [], [], []
     for _ in range(20):
-        start = time.perf_counter()
+        start, core_start = time.perf_counter(), time.process_time()
         optimiser.zero_grad()
         step = learner(batch)
         step.loss.backward()
         optimiser.step()
         losses.append(float(step.loss.detach()))
         seconds.append(time.perf_counter() - start)
+        core_seconds.append(time.process_time() - core_start)
     print(
-        f"\nshuffle-and-learn, paper: {np.median(seconds):.2f} s a step of {BATCH_SIZE} triplets "
-        f"({torch.get_num_threads()} thread), loss {losses[0]:.3f} → {losses[-1]:.3f}"
+        f"\nshuffle-and-learn, paper: {np.median(seconds):.2f} s and {np.median(core_seconds):.2f} "
+        f"core-seconds a step of {BATCH_SIZE} triplets, loss {losses[0]:.3f} → {losses[-1]:.3f}"
     )
-    assert abs(losses[0] - np.log(2)) < 0.35  # nothing known yet: the loss of a coin
+    assert abs(losses[0] - np.log(2)) < 0.5  # nothing known yet: the loss of a coin
     assert np.mean(losses[-3:]) < 0.5 * losses[0]
