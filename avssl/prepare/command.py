@@ -95,4 +95,4 @@ def prepare(arguments: list[str]) -> int:
         f"{report.num_quarantined} quarantined, {report.num_copies} exact copies, "
         f"{report.num_skipped} files left out → {report.destination}/prepare.json"
     )
-    return 0
+    return 0 if report.num_clips else 1

@@ -26,6 +26,9 @@ class Encoded:
     num_decoded: int
     """Frames that the source gave."""
     source_times_s: list[float]
+    """Per prepared frame: the time of the source's frame that it shows, on the source's clock."""
+    due_times_s: list[float]
+    """Per prepared frame: the time at which it is shown, on the source's clock."""
     repeated: NDArray[np.int64]
     restarts: list[int]
     """Frames at which the clock jumps over a hole; 0 is the first."""
@@ -73,6 +76,7 @@ def encode(
         )
     waiting: deque[tuple[Placed, Any]] = deque()
     cuts: set[int] = set()
+    due_times_s: list[float] = []
     source_times_s: list[float] = []
     repeated: list[int] = []
     restarts: list[int] = []
@@ -108,6 +112,7 @@ def encode(
                 picture = scaler(placed.frame)  # type: ignore[arg-type]
             assert picture is not None
             source_times_s.append(placed.source_time_s)
+            due_times_s.append(placed.due_s)
             if placed.repeated:
                 repeated.append(placed.index)
             if placed.restart:
@@ -136,6 +141,7 @@ def encode(
         analysis=analysis,
         num_decoded=num_decoded,
         source_times_s=source_times_s,
+        due_times_s=due_times_s,
         repeated=np.asarray(repeated, dtype=np.int64),
         restarts=restarts,
         keys=keys,

@@ -103,6 +103,9 @@ class Placed:
     """Number in the stream of the file."""
     source_time_s: float
     """The source frame's time on the source's clock."""
+    due_s: float
+    """The time at which it is shown, on the source's clock: never before `source_time_s`, but for
+    the grid's tolerance."""
     repeated: bool
     """It only repeats the frame before."""
     restart: bool
@@ -141,6 +144,7 @@ def place(frames: Iterator[tuple[float, Frame]], grid: Grid, *, last_s: float) -
                 frame=previous,
                 index=index,
                 source_time_s=previous_s,
+                due_s=due_s(),
                 repeated=shown,
                 restart=restart,
             )
@@ -154,7 +158,12 @@ def place(frames: Iterator[tuple[float, Frame]], grid: Grid, *, last_s: float) -
     until_s = previous_s + max(min(last_s, MAX_LAST_FRAME_S), grid.tolerance_s * 1.01)
     while due_s() < until_s - grid.tolerance_s or (count == 0 and not shown):
         yield Placed(
-            frame=previous, index=index, source_time_s=previous_s, repeated=shown, restart=restart
+            frame=previous,
+            index=index,
+            source_time_s=previous_s,
+            due_s=due_s(),
+            repeated=shown,
+            restart=restart,
         )
         shown, restart = True, False
         count, index = count + 1, index + 1

@@ -37,7 +37,7 @@ def divide_file(encoded: Encoded, *, grid: Grid, settings: PrepareSettings) -> l
         Stretch(
             first=first,
             end=end,
-            source_start_s=encoded.source_times_s[first],
+            source_start_s=encoded.due_times_s[first],
             cuts=tuple(cut for cut in encoded.analysis.cuts if first < cut < end),
         )
         for first, end in zip(starts, ends, strict=True)

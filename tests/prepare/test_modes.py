@@ -187,3 +187,41 @@ def test_real_copies_and_sound(real) -> None:
     assert rows["videos/pancake.mkv"].sound_state == "present"
     assert all(row.cuts_s.size == 0 for name, row in rows.items() if "band" not in name)
     assert rows["containers/band.avi"].borders_px[1] > 8  # letterboxed by eye: 16 of 144 lines
+
+
+def test_variable_rate_cut_into_clips_keeps_sound_and_picture_together(tmp_path, tools) -> None:
+    """Each clip's zero is a time of the grid, not that of the older frame that it still shows."""
+    from fractions import Fraction
+
+    rng = np.random.default_rng(5)
+    times_ms = np.cumsum(rng.integers(20, 70, size=240))
+    flashes = [60, 130, 200]
+    own = tools.background(np.random.default_rng(41))
+    clicks_s = [(times_ms[k] - times_ms[0]) / 1000 for k in flashes]
+    tools.write_video(
+        tmp_path / "in" / "x.mkv",
+        [tools.numbered(k, own, flash=k in flashes) for k in range(240)],
+        fps=25,
+        times=(times_ms - times_ms[0]).tolist(),
+        time_base=Fraction(1, 1000),
+        sound=tools.click(11.0, at_s=clicks_s),
+        sound_codec="flac",
+    )
+    rows = run(tmp_path / "in", tmp_path / "set", short_side_px=96, max_clip_s=2.5)
+    assert len(rows) > 3
+    fetcher = Fetcher(tmp_path / "set")
+    errors_s = []
+    for row in rows:
+        assert row.source_start_s * 1000 == pytest.approx(
+            row.step_s * 1000 * round(row.source_start_s / row.step_s), abs=1e-6
+        )
+        sound = fetcher.sound(row, row.sound_start_s, row.sound_num_samples / 48000, 48000).sound
+        loud = np.flatnonzero(np.abs(sound.samples[0]) > 0.3)
+        firsts = loud[np.diff(loud, prepend=-(10**6)) > 4800] / 48000 + row.sound_start_s
+        frames = fetcher.frames(row, row.frame_times_s).frames
+        bright = row.frame_times_s[[frame[:, 40:].mean() > 240 for frame in frames]]
+        for click_s in firsts:
+            after = bright[bright >= click_s - 1e-3]
+            errors_s.append(float(after.min() - click_s))
+    # a frame of variable rate is shown at the first time of the grid that is not earlier
+    assert len(errors_s) == 3 and min(errors_s) >= -1e-3 and max(errors_s) <= rows[0].step_s
