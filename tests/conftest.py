@@ -6,6 +6,7 @@ import os
 # do not fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ import pytest
 from avssl.catalog import ClipRow
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A job in the background of a script inherits a switched-off interrupt and hands it on to what it
+# starts; tests that interrupt a command need it as at a terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.prepare.flow import quick_flow
 from avssl.prepare.shots import LOOKAHEAD, CutFinder
 
 SMALL_SIDE_PX = 64
@@ -85,7 +86,7 @@ class PictureAnalysis:
 
     def __post_init__(self) -> None:
         self._finder = CutFinder()
-        self._flow: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)  # type: ignore[attr-defined]
+        self._flow = quick_flow()
         self._previous: NDArray[np.uint8] | None = None
         self._pending: list[int] = []  # frames whose cut decision is still to come
         self._luma: dict[int, NDArray[np.uint8]] = {}
@@ -212,8 +213,7 @@ def window_numbers(num_frames: int, *, step_s: float, window_s: float) -> NDArra
 def small_grey(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Shrinks a picture's brightness by a whole number, to a short side near `SMALL_SIDE_PX`.
 
-    By a whole number, since a factor such as 4/3 leaves a pattern that stands still while the scene
-    moves: flow on it correlates with the true motion by 0.80 in place of 0.95 (docs/prepare.md).
+    By a whole number, so that every small pixel is the mean of equally many.
     """
     height, width = luma.shape
     factor = max(1, round(min(height, width) / SMALL_SIDE_PX))

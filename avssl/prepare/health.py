@@ -110,7 +110,9 @@ def check(
         if item.relative in copies:
             extra.append(f"same bytes as {copies[item.relative]}")
         elif item.relative in alike:
-            extra.append(f"near-copy of {', '.join(alike[item.relative])}")
+            others = alike[item.relative]
+            more = f" and {len(others) - 2} more" if len(others) > 2 else ""
+            extra.append(f"near-copy of {', '.join(others[:2])}{more}")
         files.append(dataclasses.replace(health, problems=(*health.problems, *extra)))
     return Health(path=Path(path), kind="folder", files=tuple(files), skipped=found.skipped)
 

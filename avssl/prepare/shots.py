@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.prepare.flow import careful_flow
+
 LOOKAHEAD = 2
 """Frames that a decision waits for."""
 
@@ -82,7 +84,7 @@ class CutFinder:
     def _unexplained(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
         """Gives the mean difference that is left when `before` is moved to fit `after`."""
         if self._flow is None:
-            self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # type: ignore[attr-defined]
+            self._flow = careful_flow()
         flow = self._flow.calc(after, before, None)
         height, width = after.shape
         columns, rows = np.meshgrid(
