@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from avssl.decode import open_video
 from avssl.prepare import PrepareSettings, prepare
+from avssl.prepare.flow import quick_flow
 from avssl.prepare.picture import prepared_size
 from avssl.prepare.scan import scan
 from avssl.prepare.video_writer import x264_params
@@ -181,16 +182,14 @@ def vectors_motion(path: Path, *, num_frames: int) -> tuple[NDArray[np.float64],
 
 
 def flow_motion(
-    greys: Sequence[NDArray[Any]], *, side_px: int, preset: int, every: int
+    greys: Sequence[NDArray[Any]], flow: Any, *, side_px: int, every: int
 ) -> tuple[NDArray[np.float64], float]:
-    """Gives the mean optical flow per frame in short sides, and ms a frame."""
-    flow: Any = cv2.DISOpticalFlow_create(preset)  # type: ignore[attr-defined]
+    """Gives the mean optical flow of every n-th pair (short sides a frame), and ms a frame."""
     values = np.full(len(greys), np.nan)
-    start_s = time.process_time()
     scale = side_px / min(greys[0].shape)
     size = (round(greys[0].shape[1] * scale), round(greys[0].shape[0] * scale))
+    start_s = time.process_time()
     small = [cv2.resize(grey, size, interpolation=cv2.INTER_AREA) for grey in greys]
-    flow.calc(small[0], small[-1], None)  # the first call sets up
     for number in range(every, len(small), every):
         field = flow.calc(small[number - 1], small[number], None)
         values[number] = cv2.magnitude(field[..., 0], field[..., 1]).mean() / side_px
@@ -217,11 +216,11 @@ def rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> fl
 def motion(world: Path) -> None:
     """Compares estimates of motion with the world's true flow, in windows of 0.24 s."""
     cv2.setNumThreads(1)
-    methods: dict[str, Any] = {
-        f"DIS {name}, {side} px, every {every}": (side, preset, every)
+    presets = {"ultrafast": 0, "fast": 1}
+    methods: dict[str, Any] = {"ours, 64 px": (quick_flow(), 64)} | {
+        f"preset {name}, {side} px": (cv2.DISOpticalFlow_create(preset), side)  # type: ignore[attr-defined]
         for side in (32, 64, 96)
-        for preset, name in ((0, "ultrafast"), (1, "fast"))
-        for every in (1, 2)
+        for name, preset in presets.items()
     }
     found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in methods}
     found |= {"codec's vectors, as filmed": [], "codec's vectors, prepared": []}
@@ -233,11 +232,11 @@ def motion(world: Path) -> None:
             np.asarray(cv2.cvtColor(picture.transpose(1, 2, 0), cv2.COLOR_RGB2GRAY))
             for _, picture in open_video(path).iter_frames()
         ]
-        flow = np.concatenate([[np.nan], truth["flow_px"]]) / min(greys[0].shape)
+        moved = np.concatenate([[np.nan], truth["flow_px"]]) / min(greys[0].shape)
         per_window = round(0.24 * truth["fps"])
-        true.append(windowed(flow, per_window=per_window))
-        for name, (side, preset, every) in methods.items():
-            values, spent = flow_motion(greys, side_px=side, preset=preset, every=every)
+        true.append(windowed(moved, per_window=per_window))
+        for name, (flow, side) in methods.items():
+            values, spent = flow_motion(greys, flow, side_px=side, every=2)
             found[name].append(windowed(values, per_window=per_window))
             cost[name].append(spent)
         with tempfile.TemporaryDirectory() as folder:
