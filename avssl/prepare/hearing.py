@@ -1,16 +1,19 @@
 """What is measured on the sound of a clip: loudness, onsets, silence, a fingerprint."""
 
 import functools
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.compiled import load_librosa
+
 FLOOR_DB = -120.0
 SILENCE_DB = -60.0
 """A track whose every window stays below this is "silent": 16-bit room noise lies near -60 dB and
 digital silence, dithered and coded, at -91 dB."""
-_ONSET_RATE_HZ = 24000
 _FINGERPRINT_RATE_HZ = 6000
 _FINGERPRINT_WINDOW = 2048  # 0.34 s
 FINGERPRINT_HZ = 15.625
@@ -51,8 +54,7 @@ def onsets_s(samples: NDArray[np.float32], *, rate_hz: int, start_s: float) -> N
     """
     if len(samples) < rate_hz // 10 or not np.any(samples):
         return np.zeros(0)
-    import librosa
-
+    librosa = load_librosa()
     half = samples[: len(samples) // 2 * 2].reshape(-1, 2).mean(1) if rate_hz == 48000 else samples
     rate = rate_hz // 2 if rate_hz == 48000 else rate_hz
     hop = 256
@@ -65,6 +67,37 @@ def onsets_s(samples: NDArray[np.float32], *, rate_hz: int, start_s: float) -> N
     around = (half[max(0, int((t - 0.03) * rate)) : int((t + 0.1) * rate)] for t in times_s)
     loud = [len(part) > 0 and np.mean(part**2) > 10 ** (SILENCE_DB / 10) for part in around]
     return times_s[np.asarray(loud, dtype=bool)] + start_s
+
+
+_warm = threading.Event()
+
+
+def warm_up(report: Callable[[float], None]) -> None:
+    """Loads librosa, which may compile or wait for another process that does.
+
+    Nothing of that is the file's fault, so signs of life go out meanwhile, for ten minutes at most.
+
+    Args:
+        report: called with 0.0 once a second, from another thread.
+    """
+    if _warm.is_set():
+        return
+    done = threading.Event()
+
+    def signs() -> None:
+        for _ in range(600):
+            if done.wait(1.0):
+                return
+            report(0.0)
+
+    thread = threading.Thread(target=signs, daemon=True)
+    thread.start()
+    try:
+        load_librosa()
+    finally:
+        done.set()
+        thread.join()
+    _warm.set()
 
 
 def state_of(loudness: NDArray[np.float64]) -> str:

@@ -2,7 +2,8 @@
 
 A cut is a difference that stands alone (its neighbours in time are much smaller, which clears
 flashes and shaking), that is not a change of brightness or of a part alone, and that no motion
-explains (the earlier picture, moved along its optical flow, stays unlike the later one).
+explains (the earlier picture, moved along its optical flow, stays unlike the later one, and not
+in a part alone).
 """
 
 import itertools
@@ -26,6 +27,7 @@ CHANGED_LEVELS = 4
 MIN_CHANGED = 0.45  # share of the pixels: a caption or a screen in the scene is not the scene
 MAX_ALIKE = 0.85  # correlation of the two pictures
 MIN_UNEXPLAINED = 0.45  # share of the difference that is left after following the flow
+MIN_UNEXPLAINED_AREA = 0.25  # share of the pixels that the flow leaves changed: not a graphic alone
 
 
 class CutFinder:
@@ -73,16 +75,19 @@ class CutFinder:
             return False
         if _correlation(before, after) > MAX_ALIKE:
             return False
-        left = self._unexplained(before, after)
+        rest = self._unexplained(before, after)
+        left = float(rest.mean())
         if left < MIN_UNEXPLAINED * difference:
+            return False
+        if np.mean(rest > CHANGED_LEVELS) < MIN_UNEXPLAINED_AREA:
             return False
         pairs = list(itertools.pairwise(self._pictures))
         beside = [len(pairs) - 1 - back + step for step in (-2, -1, 1, 2)]
-        others = [self._unexplained(*pairs[at]) for at in beside if 0 <= at < len(pairs)]
-        return left > MIN_RATIO_UNEXPLAINED * max(others, default=0.0)
+        others = [self._unexplained(*pairs[at]).mean() for at in beside if 0 <= at < len(pairs)]
+        return bool(left > MIN_RATIO_UNEXPLAINED * max(others, default=0.0))
 
-    def _unexplained(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
-        """Gives the mean difference that is left when `before` is moved to fit `after`."""
+    def _unexplained(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray:
+        """Gives the difference, uint8 [h, w], left when `before` is moved to fit `after`."""
         if self._flow is None:
             self._flow = careful_flow()
         flow = self._flow.calc(after, before, None)
@@ -97,7 +102,7 @@ class CutFinder:
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        return float(cv2.absdiff(moved, after).mean())
+        return np.asarray(cv2.absdiff(moved, after))
 
 
 def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

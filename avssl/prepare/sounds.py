@@ -82,6 +82,7 @@ def hear(
         report(0.0)
         cells["loudness_db"] = loudness.tolist()
         cells["sound_state"] = hearing.state_of(loudness)
+        hearing.warm_up(report)
         cells["onsets_s"] = hearing.onsets_s(samples, rate_hz=RATE_HZ, start_s=start_s).tolist()
         report(0.0)
         prints = hearing.fingerprint(samples, rate_hz=RATE_HZ).tolist()

@@ -88,11 +88,13 @@ def serve(jobs: TextIO, answers: TextIO) -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     last_s = 0.0
+    writing = threading.Lock()  # signs of life may come from a thread of their own
 
     def answer(message: dict[str, Any]) -> None:
         try:
-            answers.write(json.dumps(message) + "\n")
-            answers.flush()
+            with writing:
+                answers.write(json.dumps(message) + "\n")
+                answers.flush()
         except OSError:
             os._exit(1)
 
