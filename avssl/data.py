@@ -7,6 +7,7 @@ the main process only moves them to the device.
     BatchKey(split="train", number=k) → positions k·B + r·b … k·B + (r + 1)·b - 1 → {name: tensor}
 """
 
+import contextlib
 import functools
 import os
 import signal
@@ -225,10 +226,27 @@ def load(
     )
     stream: Any = iter(loader)
     try:
-        while (batch := next(stream, None)) is not None:
-            if isinstance(batch, AvsslError):
-                raise batch
-            yield batch
+        with dead_workers_in_one_line():
+            while (batch := next(stream, None)) is not None:
+                if isinstance(batch, AvsslError):
+                    raise batch
+                yield batch
+    finally:
+        stream = None  # ends the workers now, also where a traceback keeps this frame
+
+
+@contextlib.contextmanager
+def dead_workers_in_one_line() -> Iterator[None]:
+    """Says in one line that a loader's worker died.
+
+    torch notices it in a signal handler, which raises wherever the main process happens to be: in
+    the loader, or in the middle of a step.
+
+    Raises:
+        AvsslError: a worker died (for example for want of memory).
+    """
+    try:
+        yield
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
@@ -236,8 +254,6 @@ def load(
             f"a process that makes batches died ({str(error).splitlines()[0]}); often memory: "
             "try fewer --workers, or a larger /dev/shm"
         ) from error
-    finally:
-        stream = None  # ends the workers now, also where a traceback keeps this frame
 
 
 def choose_num_workers(wanted: int, *, num_processes: int) -> int:

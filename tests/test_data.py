@@ -1,6 +1,7 @@
 """Batches: pure in their position, the same for any workers and processes, never substituted."""
 
 import pickle
+import time
 from dataclasses import dataclass
 from types import ModuleType
 from typing import ClassVar
@@ -12,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avssl.catalog import Catalog, ClipRow
-from avssl.data import Batches, BatchKey, Share, choose_num_workers, load, make_example
+from avssl.data import (
+    Batches,
+    BatchKey,
+    Share,
+    choose_num_workers,
+    dead_workers_in_one_line,
+    load,
+    make_example,
+)
 from avssl.errors import AvsslError, InputError, MediaError
 from avssl.records import Clip, Example, FrameSpan, Plan, Sound, SoundSpan
 
@@ -183,6 +192,18 @@ def test_a_worker_that_dies_is_one_line(catalog) -> None:
     with pytest.raises(AvsslError, match="a process that makes batches died") as error:
         list(stream)
     assert "\n" not in str(error.value)
+
+
+def test_a_worker_that_dies_while_the_main_process_computes_is_one_line(catalog) -> None:
+    """torch raises it from a signal handler, wherever the main process is."""
+    stream = load(make(catalog, task=Numbers(dies_at=2)), KEYS, num_workers=1, pin_memory=False)
+    died = pytest.raises(AvsslError, match="a process that makes batches died")
+    with died as error, dead_workers_in_one_line():
+        next(stream)
+        time.sleep(60)  # a long step
+    assert "\n" not in str(error.value)
+    with pytest.raises(RuntimeError, match=r"^shapes$"), dead_workers_in_one_line():
+        raise RuntimeError("shapes")
 
 
 def test_an_error_of_the_task_keeps_its_traceback(catalog) -> None:

@@ -41,21 +41,19 @@ say() {
     printf '\n== %s\n' "$*"
 }
 if (($# == 0)); then
-    say "A world of videos with sound (1 of 4)"
+    say "A world of videos with sound (1 of 3)"
     python "$AVSSL_ROOT/tools/make_world.py" "$source" --train 60 --validation 24 --test 12 --short-side 128
 fi
-say "Prepare: re-encode, measure, quarantine what is broken (2 of 4)"
+say "Prepare: re-encode, measure, quarantine what is broken (2 of 3)"
 avssl prepare "$source" "$out/prepared" --gop 1 --short-side-px 128
-say "Train Shuffle and Learn, the small recipe (3 of 4)"
+say "Train Shuffle and Learn, the small recipe, and write its report (3 of 3)"
 avssl train shuffle-and-learn --data "$out/prepared" --out "$out/run" --recipe small ${STEPS:+--steps "$STEPS"}
-say "Report (4 of 4)"
-avssl report "$out/run" -o "$out/report.html"
 
 took=$((SECONDS - began))
 cat <<DONE
 
 Done in $((took / 60)) min $((took % 60)) s.
-  report    $out/report.html   (open it in a browser)
+  report    $out/run/report.html   (open it in a browser)
   encoder   $out/run/vision_encoder.safetensors
   data      $out/prepared   (catalog.parquet, quarantine.jsonl)
   curves    $AVSSL_VENV/bin/tensorboard --logdir "$out/run"

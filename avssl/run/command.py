@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import itertools
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,8 +48,7 @@ def train(arguments: Sequence[str]) -> int:
     config = parse(task_name, recipe_name, words)
     from avssl.run.train import train as run
 
-    directory = run(config)
-    print(f"{directory}: done; {_encoders(directory)}")
+    _finish(run(config))
     return 0
 
 
@@ -70,7 +70,7 @@ def resume(arguments: Sequence[str]) -> int:
         data=str(Path(data).absolute()) if data else None,
         workers=_whole(workers, "--workers"),
     )
-    print(f"{directory}: done; {_encoders(directory)}")
+    _finish(directory)
     return 0
 
 
@@ -164,6 +164,21 @@ def _whole(text: str, flag: str) -> int | None:
         return int(text)
     except ValueError:
         raise InputError(f"{flag} {text!r}: must be a whole number") from None
+
+
+def _finish(directory: Path) -> None:
+    """Writes the run's report and says what there is; of several processes one does it."""
+    if int(os.environ.get("RANK", "0")):
+        return
+    from avssl.run.report import write_report
+
+    report = directory / "report.html"
+    try:
+        write_report([directory], report)
+        more = report.name
+    except AvsslError as error:  # the encoders are there: a report is not worth failing for
+        more = f"no report ({error})"
+    print(f"{directory}: done; {_encoders(directory)}, {more}")
 
 
 def _encoders(directory: Path) -> str:

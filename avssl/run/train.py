@@ -18,7 +18,7 @@ import torch
 
 from avssl.catalog import Catalog
 from avssl.config import TrainConfig
-from avssl.data import choose_num_workers, load
+from avssl.data import choose_num_workers, dead_workers_in_one_line, load
 from avssl.errors import AvsslError
 from avssl.progress import progress_bar
 from avssl.run import checkpoint, folder
@@ -56,6 +56,7 @@ def train(config: TrainConfig, *, quiet: bool = False) -> Path:
         processes(config.device, config.parallel) as here,
         torch.random.fork_rng(),
         StopSignals() as signals,
+        dead_workers_in_one_line(),
     ):
         return _train(config, here, signals, quiet=quiet)
 

@@ -28,7 +28,7 @@ def test_train_leaves_what_the_design_lists(words, tmp_path, capsys) -> None:
     names = {path.name for path in run.iterdir()}
     assert names == {
         "config.json", "run.json", "metrics.jsonl", "timings.jsonl", "checkpoints", "tensorboard",
-        "vision_encoder.safetensors", "vision_encoder.json",
+        "vision_encoder.safetensors", "vision_encoder.json", "report.html",
     }  # fmt: skip
     config = read_config(run)
     assert (config.task.contrast, config.optim.lr, config.steps) == (60.0, 0.01, 4)
