@@ -7,161 +7,22 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
 
-from avssl.catalog import Catalog, ClipRow
 from avssl.cli import main
-from avssl.config import TrainConfig, write_config
-from avssl.errors import InputError
-from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
-from avssl.run import checkpoint
-from avssl.run.doctor_media import LEVEL_STEP, NUM_FRAMES, write_video
+from avssl.config import TrainConfig, read_config, write_config
+from avssl.run.doctor_media import LEVEL_STEP
 from avssl.run.report import write_report
-from avssl.run.report_curves import charts, number
-from avssl.run.report_data import flat
-from avssl.run.train import build_learner
 
 EVIL = "<script>alert(\"1\")</script> & 'x'.mp4"
 REASON = "<img src=x onerror=alert(1)> claims 50 frames"
-
-
-class Biased(nn.Module):
-    """Always answers by its bias, so that the answer shows which weights were loaded."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bias = nn.Parameter(torch.zeros(2))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ThreeFrames:
-    """A task for this test: three known frames, label by the first of them."""
-
-    span_s: float = 0.4
-    """Time between the first and the last frame."""
-
-    name: ClassVar[str] = "three-frames"
-    summary: ClassVar[str] = "a task of the tests <b>only</b>"
-    streams: ClassVar[tuple[str, ...]] = ("vision",)
-    shortcuts: ClassVar[tuple[Shortcut, ...]] = ()
-    label_names: ClassVar[tuple[str, ...]] = ("shuffled", "in order")
-
-    def items(self, catalog: Catalog) -> NDArray[np.int64]:
-        if not len(catalog):
-            raise InputError("no clip to sample from")
-        return np.arange(len(catalog))
-
-    def sample(self, catalog: Catalog, index: int, rng: np.random.Generator) -> Plan:
-        first = int(rng.integers(0, 3))
-        times_s = tuple(float(t) for t in catalog.row(index).frame_times_s[first : first + 5 : 2])
-        spans = (FrameSpan(row=index, times_s=times_s),)
-        return Plan(spans=spans, target={"label": first % 2})
-
-    def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
-        frames = clips[0].frames
-        assert frames is not None
-        return Example(arrays={"frames": frames, "label": np.int64(plan.target["label"])})
-
-    def head(self, widths: Mapping[str, int]) -> nn.Module:
-        return Biased()
-
-    def predict(self, encoders: Any, head: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"logits": head.bias.expand(len(batch["frames"]), 2)}
-
-    def metrics(self, out: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {}
-
-    def trivial(self, catalog: Catalog) -> dict[str, float]:
-        return {"balanced_accuracy": 0.5}
-
-
-@pytest.fixture(autouse=True)
-def known_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    import avssl.pretext
-
-    tasks = {**getattr(avssl.pretext, "TASKS", {}), ThreeFrames.name: ThreeFrames}
-    monkeypatch.setattr(avssl.pretext, "TASKS", tasks, raising=False)
-
-
-def _row(video: Path, number: int, split: str) -> ClipRow:
-    return ClipRow(
-        clip_id=f"clip-{number}",
-        source=EVIL,
-        source_sha256=f"{number:064d}",
-        source_start_s=0.0,
-        source_end_s=NUM_FRAMES / 10,
-        group_id=f"group-{number}",
-        split=split,
-        store=str(video),
-        video_offset=0,
-        video_num_bytes=video.stat().st_size,
-        video_suffix=".mp4",
-        codec="h264",
-        width_px=64,
-        height_px=48,
-        start_s=0.0,
-        step_s=0.1,
-        num_frames=NUM_FRAMES,
-        last_frame_s=0.1,
-        sound_state="absent",
-        window_s=0.25,
-        motion=np.linspace(0.0, 1.0, 11),
-    )
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """The folder of a run on two clips whose frames have known levels."""
-    video = tmp_path / "video.mp4"
-    write_video(video)
-    data, out = tmp_path / "data", tmp_path / "run"
-    data.mkdir()
-    rows = [_row(video, 0, "train"), _row(video, 1, "train"), _row(video, 2, "validation")]
-    Catalog.from_rows(rows, directory=data).write(data)
-    quarantined = {"file": EVIL, "reason": REASON, "stage": "decode"}
-    (data / "quarantine.jsonl").write_text(json.dumps(quarantined) + "\n")
-    (data / "prepare.json").write_text(json.dumps({"settings": {"gop": 8}, "seconds": 1.5}))
-    config = TrainConfig(
-        task=ThreeFrames(), data=str(data), out=str(out), vision="small", steps=100
-    )
-    out.mkdir()
-    write_config(config, out)
-    lines = [
-        {"step": 50, "split": "train", "loss": 0.7, "learning_rate": 1e-3},
-        {"step": 50, "split": "validation", "loss": 0.69, "balanced_accuracy": 0.55},
-        {"step": 100, "split": "train", "loss": 0.4, "learning_rate": 1e-4},
-        {"step": 100, "split": "validation", "loss": 0.45, "balanced_accuracy": 0.8125},
-    ]
-    (out / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (out / "timings.jsonl").write_text(
-        '{"step": 50, "seconds": 60}\n{"step": 100, "seconds": 66}\n'
-    )
-    notes = {
-        "status": "done",
-        "step": 100,
-        "trivial": {"balanced_accuracy": 0.5},
-        "num_parameters": 1234567,
-        "device": "cpu <1 thread>",
-        "versions": {"torch": "2.11.0"},
-    }
-    (out / "run.json").write_text(json.dumps(notes))
-    learner = build_learner(config)
-    with torch.no_grad():
-        learner.head.bias.copy_(torch.tensor([0.0, 2.0]))
-    state = {f"model/{name}": value for name, value in learner.state_dict().items()}
-    checkpoint.save(out, state, step=100, facts={}, keep=1)
-    return out
 
 
 class _Page(HTMLParser):
@@ -329,61 +190,13 @@ def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "not the folder of a run" in shown
 
 
-def test_a_chart_puts_values_where_they_belong() -> None:
-    """Two points and a blind guess half way: straight lines between the ticks give the truth."""
-    lines = [
-        {"step": 0, "split": "validation", "score": 0.0, "note": "text", "flag": True},
-        {"step": 100, "split": "validation", "score": 1.0},
-        {"step": 100, "split": "train", "score": float("nan")},
-    ]
-    (chart,) = charts(lines, {"score": 0.5})
-    assert chart.name == "score"
-    (line,) = chart.lines
-    (x0, y0), (x1, y1) = (map(float, point.split(",")) for point in line.points.split())
-    assert x0 < x1
-    assert y0 > y1  # SVG counts downwards
-    assert chart.blind_y == pytest.approx((y0 + y1) / 2, abs=0.1)
-    places = {tick.label: tick.at for tick in chart.y_ticks}
-    assert places["0"] == y0
-    assert places["1"] == y1
-    steps = {tick.label: tick.at for tick in chart.x_ticks}
-    assert (steps["0"], steps["100"]) == (x0, x1)
-    assert "0 at step 0 to 1 at step 100" in chart.summary
-
-
-@pytest.mark.parametrize("values", [[0.5], [0.0, 0.0], [1e9, 1e9], [-1e-9, 1e-9]])
-def test_a_chart_of_one_value_stays_in_its_frame(values: list[float]) -> None:
-    lines = [{"step": 5, "split": "train", "loss": value} for value in values]
-    (chart,) = charts(lines, {})
-    for point in chart.lines[0].points.split():
-        x, y = map(float, point.split(","))
-        assert 0 <= x <= 340
-        assert 0 <= y <= 190
-
-
-def test_the_order_of_charts_is_loss_then_scores_then_the_rest() -> None:
-    line = {"step": 1, "split": "train", "zeta": 1.0, "auc": 0.5, "loss": 2.0}
-    assert [chart.name for chart in charts([line], {"auc": 0.5})] == ["loss", "auc", "zeta"]
-    assert charts([{"step": 1, "split": "train", "loss": float("inf")}], {}) == []
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(3, "3"), (12345, "12,345"), (0.81249, "0.8125"), (2.0, "2"), ("a", "a"), (True, "True")],
-)
-def test_numbers_for_people(value: Any, text: str) -> None:
-    assert number(value) == text
-
-
 @pytest.mark.parametrize("width_px", [390, 1200])
 def test_nothing_overflows_in_a_browser(run: Path, tmp_path: Path, width_px: int) -> None:
     """A page around the report asks the browser how wide the report wants to be."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium here")
-    config = TrainConfig(
-        task=ThreeFrames(), data=str(tmp_path / "data"), out="x" * 300, vision="small", steps=100
-    )
+    config = dataclasses.replace(read_config(run), out="x" * 300)
     write_config(config, run)  # a very long word in a table
     write_report([run], tmp_path / "report.html")
     around = tmp_path / "around.html"
@@ -403,23 +216,6 @@ def test_nothing_overflows_in_a_browser(run: Path, tmp_path: Path, width_px: int
     assert int(found[1]) <= int(found[2]), "the page is wider than its window"
     assert int(found[3]) == 12 + 3
     assert "CONSOLE" not in done.stderr, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("value", "rows"),
-    [
-        ({"a": {"b": 1, "c": None}}, [("a.b", "1"), ("a.c", "none")]),
-        ({"split": [0.8, 0.1]}, [("split", "0.8, 0.1")]),
-        (
-            {"skipped": [{"file": "x", "why": "y"}, {"file": "z"}]},
-            [("skipped", "file x, why y; file z")],
-        ),
-        ({"copies": [["a", "b"]], "notes": []}, [("copies", "a, b"), ("notes", "none")]),
-        ({"n": list(range(22))}, [("n", ", ".join(map(str, range(20))) + ", and 2 more")]),
-    ],
-)
-def test_nested_values_are_told_in_lines(value: Any, rows: list[tuple[str, str]]) -> None:
-    assert list(flat(value)) == rows
 
 
 def test_the_configuration_is_told_whole(run: Path) -> None:
