@@ -1,8 +1,8 @@
 """What every label format is read into: pictures, and who is where in them.
 
 Pixels count from 0 and a whole number is the centre of a pixel, as in MPII less one, DeepLabCut and
-matplotlib; half a pixel is taken off where a source means the corner. Joints are [K, 2], K joints of
-the set's skeleton; (x, y) to the right and down. NaN: not labelled.
+matplotlib; half a pixel is taken off where a source means the corner. Joints are [K, 2], those of
+the set's skeleton in its order; (x, y) to the right and down. NaN: not labelled.
 
     LabelledSet(skeleton, images) → LabelledImage(path, people) → Person(joints_px, …)
 """
@@ -117,7 +117,7 @@ def person_of(
     visible: Sequence[int] | NDArray[np.int8] | None = None,
     **more: object,
 ) -> Person:
-    """Builds a person from [K, 2] coordinates; anything not finite, or `visible` 0, is unlabelled."""
+    """Builds a person from [K, 2] coordinates; not finite, or `visible` 0, means not labelled."""
     points = np.array(joints, dtype=np.float64).reshape(-1, 2)
     known = np.isfinite(points).all(axis=1)
     seen = np.full(len(points), 1) if visible is None else np.asarray(visible)
