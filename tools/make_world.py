@@ -23,6 +23,13 @@ def main() -> int:
     parser.add_argument("--duration", type=float, default=7.0, help="mean length in seconds (7)")
     parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
     parser.add_argument("--sheet", metavar="PNG", help="also draw a contact sheet with the truth")
+    parser.add_argument(
+        "--layout",
+        choices=("flic", "mpii"),
+        action="append",
+        default=[],
+        help="also write DIRECTORY/flic or DIRECTORY/mpii as the official data set is laid out",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     arguments = parser.parse_args()
     try:
@@ -43,6 +50,11 @@ def main() -> int:
         if arguments.sheet:
             split = next(s for s in ("train", "validation", "test") if vars(arguments)[s])
             sheet(arguments.directory, arguments.sheet, split=split)
+        if arguments.layout:
+            from avssl.world.layouts import write_layout
+
+            for layout in dict.fromkeys(arguments.layout):
+                write_layout(arguments.directory, layout, quiet=arguments.quiet)
     except AvsslError as error:
         print(f"make_world: {error}", file=sys.stderr)
         return error.exit_code
