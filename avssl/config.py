@@ -50,13 +50,18 @@ class OptimConfig:
     """Factor of the schedule "step"."""
     clip_norm: float = 0.0
     """Longest gradient (norm over all weights); 0 does not clip."""
+    encoder_lr_factor: float = 1.0
+    """Learning rate of the encoders, as a share of the head's."""
+    encoder_from_step: int = 0
+    """Step from which the encoders are trained too (in stages: the head first)."""
 
     def __post_init__(self) -> None:
         _one_of("optim.name", self.name, ("adamw", "adam", "sgd"))
         _one_of("optim.schedule", self.schedule, ("constant", "cosine", "step"))
-        for name in ("lr", "weight_decay", "clip_norm", "step_factor"):
+        for name in ("lr", "weight_decay", "clip_norm", "step_factor", "encoder_lr_factor"):
             _number(f"optim.{name}", getattr(self, name), 0)
         _whole("optim.warmup_steps", self.warmup_steps, 0)
+        _whole("optim.encoder_from_step", self.encoder_from_step, 0)
         _number("optim.momentum", self.momentum, 0, 1)
         for beta in self.betas:
             _number("optim.betas", beta, 0, 1)

@@ -256,12 +256,23 @@ def dead_workers_in_one_line() -> Iterator[None]:
         ) from error
 
 
-def choose_num_workers(wanted: int, *, num_processes: int) -> int:
-    """Gives the number of loader processes: `wanted`, or by the cores where that is -1."""
+def num_cores() -> int:
+    """Gives the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def choose_num_workers(wanted: int, *, num_processes: int, on_gpu: bool = False) -> int:
+    """Gives the number of loader processes: `wanted`, or by the cores where that is -1.
+
+    A quarter of a process's cores where the networks run on the others, all but one beside a GPU
+    (16 at most).
+    """
     if wanted >= 0:
         return wanted
-    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(16, (num_cores or 2) // num_processes - 1))
+    cores = num_cores() // num_processes
+    return max(1, min(16, cores - 1) if on_gpu else cores // 4)
 
 
 def _start_worker(_: int) -> None:

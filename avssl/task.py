@@ -32,6 +32,11 @@ class Task(Protocol):
 
     A task of classes may also have `label_names: ClassVar[tuple[str, ...]]`, the words of its
     labels for the report, and a metric "score", the log odds of label 1 in an even mix.
+
+    Other things that a task may have: `completed(catalog)`, which gives the task with what the data
+    set knows filled in, before a run begins; `freeze(encoders)`, which takes the gradients of
+    encoders away and says whether it did; `keeps_head = True`, where the head is what is wanted.
+    Metrics whose names begin with "_" go to `scores` alone.
     """
 
     name: ClassVar[str]
@@ -60,7 +65,11 @@ class Task(Protocol):
         ...
 
     def head(self, widths: Mapping[str, int]) -> nn.Module:
-        """Builds what is thrown away after training; `widths`: stream → length of its vector."""
+        """Builds what is thrown away after training.
+
+        `widths`: stream → length of its vector, and for each of its layers from the picture's side
+        on "stream.layer.channels" and "stream.layer.stride" (px).
+        """
         ...
 
     def predict(self, encoders: Mapping[str, nn.Module], head: nn.Module, batch: Batch) -> Outputs:
@@ -114,6 +123,14 @@ class Learner(nn.Module):
         self.task = task
         self.encoders = nn.ModuleDict(dict(encoders))
         self.head = task.head(widths)
+        self.frozen = bool(hasattr(task, "freeze") and task.freeze(encoders))  # type: ignore[attr-defined]
+
+    def train(self, mode: bool = True) -> "Learner":
+        """Sets training mode; frozen encoders stay in evaluation mode (BatchNorm, dropout)."""
+        super().train(mode)
+        if self.frozen:
+            self.encoders.eval()
+        return self
 
     def outputs(self, batch: Batch) -> Outputs:
         """Runs the networks without the loss."""
@@ -127,8 +144,21 @@ class Learner(nn.Module):
         count = torch.tensor(num_samples, dtype=torch.float64, device=loss.device)
         sums = {"loss": torch.stack([loss.detach().double() * count, count])}
         for name, value in self.task.metrics(out, batch).items():
+            if name.startswith("_"):
+                continue
             sums[name] = torch.stack([value.detach().double().sum(), count])
         return Step(loss=loss, sums=sums)
+
+
+def widths_of(encoders: Mapping[str, Any]) -> dict[str, int]:
+    """Gives what `Task.head` is told of the encoders."""
+    widths: dict[str, int] = {}
+    for stream, encoder in encoders.items():
+        widths[stream] = encoder.width
+        for layer, (channels, stride) in encoder.layers.items():
+            widths[f"{stream}.{layer}.channels"] = channels
+            widths[f"{stream}.{layer}.stride"] = stride
+    return widths
 
 
 def describe(task: Any) -> str:

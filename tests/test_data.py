@@ -245,7 +245,10 @@ def test_the_plan_decides_what_is_fetched(catalog) -> None:
     assert len(plan.spans) == 2
 
 
-def test_number_of_workers() -> None:
+def test_number_of_workers(monkeypatch) -> None:
     assert choose_num_workers(0, num_processes=1) == 0
     assert choose_num_workers(7, num_processes=4) == 7
     assert choose_num_workers(-1, num_processes=10**6) == 1
+    monkeypatch.setattr("avssl.data.num_cores", lambda: 16)
+    assert choose_num_workers(-1, num_processes=1) == 4
+    assert choose_num_workers(-1, num_processes=2, on_gpu=True) == 7

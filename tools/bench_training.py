@@ -52,7 +52,7 @@ class Figures:
     own_core_s: float
     """Wall clock, the loader on a core of its own."""
     shared_s: float
-    """Wall clock, loop and loader share the cores."""
+    """Wall clock, loop and loaders share the cores, as `avssl train` does by itself."""
     spent_core_s: float
     """Processor time of that, loop and loaders together, their start included."""
     num_cores: int
@@ -143,7 +143,6 @@ def measure(name: str, config: TrainConfig) -> Figures:
         task=config.task, train=catalog, validation=None, seed=config.seed, share=share
     )
     os.sched_setaffinity(0, {every[0]})
-    torch.set_num_threads(1)
     batch = batches[BatchKey(split="train", number=0)]
     spent = []
     for number in range(1, 6):
@@ -158,7 +157,7 @@ def measure(name: str, config: TrainConfig) -> Figures:
         own_s, _ = run(dataclasses.replace(config, workers=1), load=load)
     with cores(set(every)) as load:
         before_s = _children_s()
-        shared_s, main_s = run(dataclasses.replace(config, workers=len(every)), load=load)
+        shared_s, main_s = run(dataclasses.replace(config, workers=-1), load=load)
         spent_s = main_s + (_children_s() - before_s) / config.steps
     return Figures(
         name=name,
@@ -197,12 +196,14 @@ def table(found: list[Figures], load_average: float) -> str:
     return f"""## {SECTION}
 
 `python tools/bench_training.py`: Shuffle and Learn on the world, milliseconds a step of the real
-loop, one thread for the networks. {cpu}, {found[0].num_cores} cores; load average
+loop. {cpu}, {found[0].num_cores} cores; load average
 {load_average:.1f} when it began; torch {torch.__version__}, {platform.system()}.
 
-- *own core*: the loop on one core, one loader process on another; bar: ≤ {BAR_OWN_CORE} × memory.
-- *shared*: loop and as many loader processes as cores on all of them; bar: ≤ {BAR_SHARED} ×
-  (compute + decode core-milliseconds) / cores.
+- *memory*: the batch lies in memory, one core; *compute* is its processor time.
+- *own core*: the same loop on one core, one loader process on another; bar: ≤ {BAR_OWN_CORE} ×
+  memory.
+- *shared*: on all cores, with the threads and loaders that `avssl train` chooses; bar:
+  ≤ {BAR_SHARED} × (compute + decode core-milliseconds) / cores.
 - *spent ÷ needed*: core time of all processes against those two; the same on a busy machine.
 
 | setting | memory | own core | ratio | compute | decode | shared | ratio | spent ÷ needed |

@@ -1,1 +1,13 @@
-"""Tasks and evaluators for what an encoder is used for (arrives with the keypoint work)."""
+"""What an encoder is used for: tasks that are trained, and evaluators. The registry is a dict."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from avssl.downstream import keypoints, keypoints_recipes
+from avssl.task import Recipe
+
+TASKS: dict[str, type[Any]] = {"keypoints": keypoints.Keypoints}
+"""Name on the command line → class of the task."""
+
+RECIPES: dict[str, Mapping[str, Recipe]] = {"keypoints": keypoints_recipes.RECIPES}
+"""Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

@@ -16,18 +16,20 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from avssl import __version__
 from avssl.catalog import Catalog
 from avssl.config import FILE_NAME, TrainConfig, differences, read_config, write_config
 from avssl.errors import AvsslError, InputError
-from avssl.files import write_json
+from avssl.files import replacing, write_json
 from avssl.run.checkpoint import list_checkpoints, read_facts, sweep
 from avssl.run.parallel import Processes
 from avssl.task import Learner, describe
 
 RUN_FILE = "run.json"
+HEAD_FILE = "head.safetensors"
 _MAY_DIFFER = ("out", "data", "workers", "recipe", "tensorboard", "keep_checkpoints")
 """Fields that change no result: the data are checked by their fingerprint."""
 
@@ -188,6 +190,7 @@ class Notes:
     def hand_on(
         self,
         encoders: nn.ModuleDict,
+        head: nn.Module | None,
         state: Mapping[str, Tensor],
         *,
         step: int,
@@ -197,6 +200,7 @@ class Notes:
 
         Args:
             encoders: the bare encoders, on the CPU; filled from `state`.
+            head: the head where it is kept: written to `head.safetensors`.
             state: what the checkpoint holds.
             step: steps done.
             scores: of the last evaluation.
@@ -204,10 +208,10 @@ class Notes:
         from avssl.model import save_encoder
 
         part = "ema" if self._config.ema_decay else "model"
-        prefix = f"{part}/encoders."
-        encoders.load_state_dict(
-            {k[len(prefix) :]: value for k, value in state.items() if k.startswith(prefix)}
-        )
+        encoders.load_state_dict(_below(state, f"{part}/encoders."))
+        if head is not None:
+            with replacing(Path(self._config.out) / HEAD_FILE) as temporary:
+                save_file(_below(state, f"{part}/head."), temporary)
         metadata = {
             **self._facts,
             "step": step,
@@ -216,6 +220,10 @@ class Notes:
         }
         for stream, encoder in encoders.items():
             save_encoder(encoder, self._config.out, metadata=metadata, stream=stream)  # type: ignore[arg-type]
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k[len(prefix) :]: value for k, value in state.items() if k.startswith(prefix)}
 
 
 def read_run(directory: str | os.PathLike[str]) -> dict[str, Any]:

@@ -35,11 +35,14 @@ def build_optimizer(learner: nn.Module, config: OptimConfig) -> torch.optim.Opti
     Biases and the weights of normalisation (at most one dimension) do not decay, as in CaffeNet's
     and the usual later recipes.
     """
-    trained = [weight for weight in learner.parameters() if weight.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [w for w in trained if w.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [w for w in trained if w.ndim <= 1], "weight_decay": 0.0},
-    ]
+    named = [(name, w) for name, w in learner.named_parameters() if w.requires_grad]
+    trained = [weight for _, weight in named]
+    groups: list[dict[str, Any]] = []
+    for part in ("encoders", "others"):
+        own = [w for name, w in named if name.startswith("encoders.") == (part == "encoders")]
+        for decay, kind in ((config.weight_decay, True), (0.0, False)):
+            weights = [weight for weight in own if (weight.ndim > 1) == kind]
+            groups.append({"params": weights, "weight_decay": decay, "part": part})
     groups = [group for group in groups if group["params"]]
     fused = all(weight.is_cuda for weight in trained)
     how: dict[str, Any] = {"lr": config.lr, "fused": True} if fused else {"lr": config.lr}
@@ -47,6 +50,16 @@ def build_optimizer(learner: nn.Module, config: OptimConfig) -> torch.optim.Opti
         return torch.optim.SGD(groups, momentum=config.momentum, **how)
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
     return kind(groups, betas=config.betas, **how)
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, config: OptimConfig, *, rate: float, step: int
+) -> None:
+    """Sets the rate of step `step`; the encoders' is smaller, or none yet, where that is asked."""
+    begun = step >= config.encoder_from_step
+    for group in optimizer.param_groups:
+        own = (config.encoder_lr_factor if begun else 0.0) if group["part"] == "encoders" else 1.0
+        group["lr"] = rate * own
 
 
 def ema_decay(decay: float, step: int) -> float:

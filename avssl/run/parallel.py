@@ -11,6 +11,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from avssl.data import choose_num_workers, num_cores
 from avssl.errors import InputError
 from avssl.task import Learner
 
@@ -63,6 +64,26 @@ def processes(device: str, parallel: str = "ddp") -> Iterator[Processes]:
     finally:
         if joined_here:
             dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def threads_beside_loaders(here: Processes) -> Iterator[None]:
+    """Leaves cores to the loaders: networks on the CPU use the others, OMP_NUM_THREADS as given.
+
+    A thread on every core and loaders beside them wait for each other at every layer: on two cores
+    a step took 405 and 491 ms (MJPEG, H.264), with one thread 340 and 371 (docs/benchmarks.md). The
+    number follows from the cores alone, so that `workers` changes no sum.
+    """
+    if here.device.type != "cpu" or "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    before = torch.get_num_threads()
+    cores = num_cores() // here.num
+    torch.set_num_threads(max(1, cores - choose_num_workers(-1, num_processes=here.num)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def wrap(learner: Learner, *, parallel: str, processes: Processes) -> nn.Module:

@@ -9,6 +9,7 @@ killed and resumed is bit-equal, on the same machine and CPU, to one that was no
 
 import contextlib
 import copy
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -25,18 +26,25 @@ from avssl.run import checkpoint, folder
 from avssl.run.evaluate import autocast, evaluate
 from avssl.run.feed import batch_keys, due, make_batches, parts, to_device
 from avssl.run.log import Clock, RunLog, last_scores
-from avssl.run.optim import build_optimizer, ema_decay, learning_rate, update_ema
+from avssl.run.optim import (
+    build_optimizer,
+    ema_decay,
+    learning_rate,
+    set_learning_rate,
+    update_ema,
+)
 from avssl.run.parallel import (
     Processes,
     any_process,
     processes,
     reduce_sums,
     shard,
+    threads_beside_loaders,
     without_sync,
     wrap,
 )
 from avssl.run.stopping import Stopped, StopSignals
-from avssl.task import Learner
+from avssl.task import Learner, widths_of
 
 
 def train(config: TrainConfig, *, quiet: bool = False) -> Path:
@@ -57,6 +65,7 @@ def train(config: TrainConfig, *, quiet: bool = False) -> Path:
         torch.random.fork_rng(),
         StopSignals() as signals,
         dead_workers_in_one_line(),
+        threads_beside_loaders(here),
     ):
         return _train(config, here, signals, quiet=quiet)
 
@@ -97,19 +106,21 @@ def build_learner(config: TrainConfig) -> Learner:
             encoders[stream] = build_encoder(
                 getattr(config, stream), stream=stream, seed=config.seed
             )
-    widths = {stream: encoder.width for stream, encoder in encoders.items()}
     torch.manual_seed(config.seed)
-    return Learner(task=config.task, encoders=encoders, widths=widths).train()
+    return Learner(task=config.task, encoders=encoders, widths=widths_of(encoders)).train()
 
 
 def _train(config: TrainConfig, here: Processes, signals: StopSignals, *, quiet: bool) -> Path:
     directory, quiet = Path(config.out), quiet or not here.first
     catalog = Catalog.read(config.data)
+    if hasattr(config.task, "completed"):
+        config = dataclasses.replace(config, task=config.task.completed(catalog))
     batches = make_batches(config, catalog, here, quiet=quiet)
     evaluates = batches.validation is not None
 
     learner = build_learner(config)
     handed_on = copy.deepcopy(learner.encoders)
+    head = copy.deepcopy(learner.head) if getattr(config.task, "keeps_head", False) else None
     learner = _laid_out(learner.to(here.device), config)
     ema = copy.deepcopy(learner).eval().requires_grad_(False) if config.ema_decay else None
     folder.claim(config, here)
@@ -146,8 +157,8 @@ def _train(config: TrainConfig, here: Processes, signals: StopSignals, *, quiet:
             checkpoint.save(directory, state, step=done, facts=facts, keep=keep)
 
     keys = list(batch_keys(config, start=start, evaluates=evaluates))
-    workers = choose_num_workers(config.workers, num_processes=here.num)
     pin = here.device.type == "cuda"
+    workers = choose_num_workers(config.workers, num_processes=here.num, on_gpu=pin)
     stream = load(batches, keys, num_workers=workers, pin_memory=pin)
     log = RunLog(directory, step=start, tensorboard=config.tensorboard, enabled=here.first)
     first_bad, clock = torch.tensor(-1, device=here.device), Clock(here.device)
@@ -159,8 +170,7 @@ def _train(config: TrainConfig, here: Processes, signals: StopSignals, *, quiet:
         notes.write(status="running", step=start, scores=last_scores(directory))
         for step in range(start, config.steps):
             rate = learning_rate(config.optim, step=step, steps=config.steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            set_learning_rate(optimizer, config.optim, rate=rate, step=step)
             with clock.waiting():
                 batch = to_device(next(stream), here.device)
             torch.manual_seed(_step_seed(config.seed, step, here.rank))
@@ -215,7 +225,7 @@ def _train(config: TrainConfig, here: Processes, signals: StopSignals, *, quiet:
                 raise Stopped(signals.number, step=done, directory=directory)
     if here.first:
         state = checkpoint.read_state(checkpoint.list_checkpoints(directory)[-1])
-        notes.hand_on(handed_on, state, step=config.steps, scores=last_scores(directory))
+        notes.hand_on(handed_on, head, state, step=config.steps, scores=last_scores(directory))
         notes.write(status="done", step=config.steps, scores=last_scores(directory))
     return directory
 

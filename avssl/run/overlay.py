@@ -1,0 +1,166 @@
+"""Pictures drawn into a video, its sound kept as it is where mp4 can hold it."""
+
+import colorsys
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+from numpy.typing import NDArray
+
+from avssl.decode.reader import Reader
+from avssl.errors import AvsslError
+from avssl.files import PARTIAL_SUFFIX
+
+_COPIED = ("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac")
+"""Sound that an mp4 holds as it is; any other is coded again as AAC."""
+_CLOCK = Fraction(1, 90_000)
+
+
+def color_of(number: int, count: int) -> tuple[int, int, int]:
+    """Gives RGB: colours spread evenly around the wheel."""
+    red, green, blue = colorsys.hsv_to_rgb(number / max(count, 1), 0.85, 1.0)
+    return int(255 * red), int(255 * green), int(255 * blue)
+
+
+def draw_pose(
+    frame: NDArray[np.uint8],
+    joints: NDArray[np.floating],
+    *,
+    edges: Sequence[tuple[int, int]],
+    min_confidence: float,
+) -> NDArray[np.uint8]:
+    """Gives the frame, uint8 [H, W, 3], with lines and joints [K, 3] drawn in (x, y, confidence).
+
+    Lines and dots are drawn smoothly, at a sixteenth of a pixel, on a dark rim, so that they stand
+    out on any ground.
+    """
+    picture = np.ascontiguousarray(frame.transpose(1, 2, 0))
+    size = min(picture.shape[:2])
+    thick, radius = max(1, round(size / 160)), max(2, round(size / 110))
+    drawn = (joints[:, 2] >= min_confidence) & np.isfinite(joints[:, :2]).all(axis=1)
+    # far outside of the picture cv2 overflows
+    places = np.clip(joints[:, :2], -4 * size, 4 * max(picture.shape[:2]))
+    fixed = np.rint(np.nan_to_num(places) * 16).astype(int)
+
+    def line(one: int, other: int, color: tuple[int, int, int], width: int) -> None:
+        ends = tuple(fixed[one].tolist()), tuple(fixed[other].tolist())
+        cv2.line(picture, *ends, color, width, cv2.LINE_AA, shift=4)
+
+    for rim in (True, False):
+        for number, (one, other) in enumerate(edges):
+            if drawn[one] and drawn[other]:
+                color = (0, 0, 0) if rim else color_of(number, len(edges))
+                line(one, other, color, thick + 2 * rim)
+        for joint in np.flatnonzero(drawn):
+            color = (0, 0, 0) if rim else color_of(int(joint), len(joints))
+            centre = tuple(fixed[joint].tolist())
+            cv2.circle(picture, centre, (radius + rim) * 16, color, -1, cv2.LINE_AA, shift=4)
+    return picture
+
+
+class OverlayWriter:
+    """Writes an mp4 (H.264, the frames' own times) with the sound of its source, all or nothing."""
+
+    def __init__(self, path: str | os.PathLike[str], *, source: str | Path, reader: Reader) -> None:
+        self.target = Path(path)
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        self._partial = self.target.with_name(f".{self.target.stem}{PARTIAL_SUFFIX}.mp4")
+        self._source = os.fspath(source)
+        self._has_sound = reader.info.has_sound
+        self._out: Any = None
+        self._video: Any = None
+        self._start_s = 0.0
+
+    def write(self, picture: NDArray[np.uint8], time_s: float) -> None:
+        """Adds a frame, uint8 [H, W, 3]; sizes are rounded down to even numbers."""
+        height, width = (side // 2 * 2 for side in picture.shape[:2])
+        if self._out is None:
+            self._begin(width, height, time_s)
+        frame = av.VideoFrame.from_ndarray(
+            np.ascontiguousarray(picture[:height, :width]), format="rgb24"
+        )
+        frame.pts = round((time_s - self._start_s) / _CLOCK)
+        frame.time_base = _CLOCK
+        for packet in self._video.encode(frame):
+            self._out.mux(packet)
+
+    def _begin(self, width: int, height: int, time_s: float) -> None:
+        try:
+            self._out = av.open(str(self._partial), "w", options={"movflags": "+faststart"})
+        except OSError as error:
+            raise AvsslError(f"{self.target}: cannot be written ({error.strerror})") from error
+        self._start_s = time_s
+        video: Any = self._out.add_stream("libx264", rate=30)
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        video.codec_context.time_base = video.time_base = _CLOCK
+        video.codec_context.options = {"preset": "veryfast", "crf": "20"}
+        self._video = video
+        if self._has_sound:
+            self._copy_sound_stream()
+
+    def _copy_sound_stream(self) -> None:
+        # the stream has to be there before the first packet is written
+        with av.open(self._source) as file:
+            stream = file.streams.audio[0]
+            if stream.codec_context.name in _COPIED:
+                self._sound = self._out.add_stream_from_template(stream)
+                self._coded_again = False
+            else:
+                rate = stream.codec_context.sample_rate or 48000
+                self._sound = self._out.add_stream("aac", rate=rate, layout="stereo")
+                self._coded_again = True
+
+    def _write_sound(self) -> None:
+        with av.open(self._source) as file:
+            stream = file.streams.audio[0]
+            base = stream.time_base or Fraction(1, stream.codec_context.sample_rate or 48000)
+            shift = round(self._start_s / base)
+            if not self._coded_again:
+                for packet in file.demux(stream):
+                    if packet.dts is None or packet.pts is None or packet.pts < shift:
+                        continue
+                    packet.pts -= shift
+                    packet.dts -= shift
+                    packet.stream = self._sound
+                    self._out.mux(packet)
+                return
+            for frame in file.decode(stream):
+                if frame.pts is None or frame.pts < shift:
+                    continue
+                frame.pts -= shift
+                for packet in self._sound.encode(frame):
+                    self._out.mux(packet)
+            for packet in self._sound.encode(None):
+                self._out.mux(packet)
+
+    def close(self) -> None:
+        """Ends the file and puts it in its place.
+
+        Raises:
+            AvsslError: no frame was written, or the sound cannot be kept.
+        """
+        if self._out is None:
+            raise AvsslError(f"{self.target}: no frame was written")
+        for packet in self._video.encode(None):
+            self._out.mux(packet)
+        if self._has_sound:
+            try:
+                self._write_sound()
+            except FFmpegError as error:
+                raise AvsslError(f"{self._source}: its sound cannot be kept ({error})") from error
+        self._out.close()
+        self._out = None
+        self._partial.replace(self.target)
+
+    def abandon(self) -> None:
+        """Removes what is unfinished; does nothing after `close`."""
+        if self._out is not None:
+            self._out.close()
+            self._out = None
+        self._partial.unlink(missing_ok=True)
