@@ -6,6 +6,7 @@ Label files come from anywhere, so every name and number in them is checked befo
 import contextlib
 import json
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -168,16 +169,27 @@ def notes_of(counts: Counter[str]) -> tuple[str, ...]:
 
 
 def joined(sets: Sequence[LabelledSet]) -> LabelledSet:
-    """Puts sets with one skeleton and one root together, such as the files of three splits.
+    """Puts sets with one skeleton together, such as the files of three splits.
+
+    Where their roots differ, the new root is the folder that holds all of them.
 
     Raises:
-        InputError: none, or skeletons or roots differ.
+        InputError: none, or skeletons differ.
     """
     if not sets:
         raise InputError("no label file was given")
     first = sets[0]
     for other in sets[1:]:
-        if other.skeleton != first.skeleton or other.root != first.root:
-            raise InputError(f"{other.root}: other joints or folder than {first.root}")
+        if other.skeleton != first.skeleton:
+            raise InputError(f"{other.root}: other joints than in {first.root}; read them apart")
+    images = [image for one in sets for image in one.images]
+    root = first.root
+    if any(one.root != root for one in sets):
+        root = Path(os.path.commonpath([one.root.absolute() for one in sets]))
+        images = [
+            replace(image, path=(one.root.absolute().relative_to(root) / image.path).as_posix())
+            for one in sets
+            for image in one.images
+        ]
     notes = tuple(note for one in sets for note in one.notes)
-    return replace(first, images=[image for one in sets for image in one.images], notes=notes)
+    return replace(first, root=root, images=images, notes=notes)
