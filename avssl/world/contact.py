@@ -19,7 +19,8 @@ _LEFT, _RIGHT, _MIDDLE = (255, 170, 60), (70, 200, 255), (240, 240, 240)  # RGB
 _SOUNDING, _SILENT = (80, 255, 120), (200, 200, 200)
 
 
-def _frames_at(path: Path, indices: list[int]) -> list[NDArray[np.uint8]]:
+def frames_at(path: Path, indices: list[int]) -> list[NDArray[np.uint8]]:
+    """Decodes frames of a clip by number: uint8 [H, W, 3] each."""
     found = {}
     with av.open(str(path)) as container:
         for index, frame in enumerate(container.decode(video=0)):
@@ -93,7 +94,7 @@ def sheet(
         last = truth["num_frames"] - 1
         chosen = [round(last * (n + 0.5) / num_frames) for n in range(num_frames)]
         row = []
-        for number, frame in enumerate(_frames_at(root / truth["video"], chosen)):
+        for number, frame in enumerate(frames_at(root / truth["video"], chosen)):
             if number % 2:
                 row.append(draw_truth(frame, truth, chosen[number], zoom=zoom))
             else:

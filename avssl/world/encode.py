@@ -1,4 +1,4 @@
-"""Writes a clip as mp4: H.264 and AAC on one clock that starts at zero."""
+"""Writes a clip as mp4: H.264, and AAC where there is sound, on one clock that starts at zero."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -15,13 +15,13 @@ AAC_FRAME = 1024
 def write_mp4(
     path: Path,
     frames: Iterable[NDArray[np.uint8]],
-    sound: NDArray[np.float32],
+    sound: NDArray[np.float32] | None,
     *,
     size_px: tuple[int, int],
     fps: int,
-    rate_hz: int,
+    rate_hz: int = 48_000,
 ) -> None:
-    """Encodes frames (each uint8 [H, W, 3]) and mono sound (float32 [1, n]) into `path`.
+    """Encodes frames (each uint8 [H, W, 3]) and mono sound (float32 [1, n], or none) into `path`.
 
     The encoder's delay is written as an edit list, so sample 0 and frame 0 both play at time 0.
     One thread and fixed settings: the same input gives the same pictures.
@@ -38,14 +38,18 @@ def write_mp4(
         context.color_primaries = context.color_trc = context.colorspace = 6  # BT.601
         context.color_range = 1  # limited
         context.thread_count = 1
-        audio = out.add_stream("aac", rate=rate_hz, layout="mono")
-        audio.bit_rate = 96_000
-        audio.options = {"aac_coder": "fast"}
+        audio = None
+        if sound is not None:
+            audio = out.add_stream("aac", rate=rate_hz, layout="mono")
+            audio.bit_rate = 96_000
+            audio.options = {"aac_coder": "fast"}
         position = 0
 
         def encode_sound(until: int) -> None:
             nonlocal position
-            while position < until:
+            if audio is None or sound is None:
+                return
+            while position < min(until, sound.shape[1]):
                 piece = sound[:, position : position + AAC_FRAME]
                 frame = av.AudioFrame.from_ndarray(
                     np.ascontiguousarray(piece), format="fltp", layout="mono"
@@ -62,7 +66,9 @@ def write_mp4(
             frame.pts = number
             frame.time_base = Fraction(1, fps)
             out.mux(video.encode(frame))
-            encode_sound(min(sound.shape[1], (number + 1) * rate_hz // fps))
-        encode_sound(sound.shape[1])
+            encode_sound((number + 1) * rate_hz // fps)
+        if sound is not None:
+            encode_sound(sound.shape[1])
         out.mux(video.encode(None))
-        out.mux(audio.encode(None))
+        if audio is not None:
+            out.mux(audio.encode(None))

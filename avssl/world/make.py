@@ -1,10 +1,8 @@
 """Makes a folder of clips with their truth; goes on where an earlier call stopped."""
 
 import json
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import InputError
-from avssl.files import replacing, write_json, write_text
-from avssl.progress import progress_bar
+from avssl.files import replacing, write_text
 from avssl.records import Sound
 from avssl.world.clip import SPLITS, ClipSpec, Stage, rng_of, stage
 from avssl.world.encode import write_mp4
+from avssl.world.folder import clip_paths, fill_folder
 from avssl.world.render import Renderer
 from avssl.world.synth import RATE_HZ, finish, play
 from avssl.world.truth import WORLD_VERSION, FrameTruth, coco_of, vggss_of
-
-MANIFEST = "world.json"
 
 
 def sound_of(staged: Stage) -> NDArray[np.float32]:
@@ -68,19 +64,12 @@ def render_clip(spec: ClipSpec) -> tuple[NDArray[np.uint8], Sound, dict[str, Any
     return np.ascontiguousarray(frames), sound, truth[0]
 
 
-def _paths(directory: Path, spec: ClipSpec) -> tuple[Path, Path]:
-    return (
-        directory / spec.split / f"{spec.clip_id}.mp4",
-        directory / "truth" / spec.split / f"{spec.clip_id}.json",
-    )
-
-
 def _make_clip(directory: Path, spec: ClipSpec) -> int:
     """Writes one clip and its truth (last: it marks the clip as done); gives its frame count."""
     import cv2
 
     cv2.setNumThreads(1)
-    video, truth_path = _paths(directory, spec)
+    video, truth_path = clip_paths(directory, spec)
     staged = stage(spec)
     truth: list[dict[str, Any]] = []
     with replacing(video) as temporary:
@@ -96,32 +85,14 @@ def _make_clip(directory: Path, spec: ClipSpec) -> int:
     return len(staged.times_s)
 
 
-def _check_manifest(directory: Path, settings: dict[str, Any], counts: dict[str, int]) -> bool:
-    """Tells whether the folder already holds exactly this world; refuses any other."""
-    path = directory / MANIFEST
-    if not path.is_file():
-        if directory.is_dir() and any(directory.iterdir()):
-            raise InputError(f"{directory}: not empty and no world; choose an empty folder")
-        return False
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        old, old_counts = found["settings"], found["counts"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: damaged; delete the folder and make the world again") from error
-    if old != settings or any(counts[split] < old_counts[split] for split in SPLITS):
-        raise InputError(
-            f"{directory}: holds another world ({json.dumps({**old, **old_counts})}); "
-            "choose another folder or delete it"
-        )
-    return bool(found["complete"]) and old_counts == counts
-
-
 def _write_labels(directory: Path, specs: Sequence[ClipSpec]) -> None:
     for split in SPLITS:
         truths = []
         for spec in specs:
             if spec.split == split:
-                truths.append(json.loads(_paths(directory, spec)[1].read_text(encoding="utf-8")))
+                truths.append(
+                    json.loads(clip_paths(directory, spec)[1].read_text(encoding="utf-8"))
+                )
         for name, labels in (("coco", coco_of(truths)), ("vggss", vggss_of(truths))):
             text = json.dumps(labels, separators=(",", ":"), allow_nan=False)
             write_text(directory / "truth" / f"{name}_{split}.json", text)
@@ -184,38 +155,15 @@ def make_world(
         "world_version": WORLD_VERSION,
         **{k: v for k, v in asdict(specs[0]).items() if k not in ("split", "index")},
     }
-    if root.exists() and not root.is_dir():
-        raise InputError(f"{root}: is a file; name a folder")
-    if _check_manifest(root, settings, counts):
-        return root
-    manifest = {"settings": settings, "counts": counts, "complete": False}
-    write_json(root / MANIFEST, manifest)
-
-    todo = [spec for spec in specs if not all(path.is_file() for path in _paths(root, spec))]
-    workers = min(workers or os.cpu_count() or 1, max(len(todo), 1))
-    done = len(specs) - len(todo)
-    with progress_bar(
-        "making the world", total=len(specs), unit="clip", start=done, quiet=quiet
-    ) as bar:
-        if todo:
-            bar.say("the first ever start compiles the renderer")
-        if workers == 1:
-            for spec in todo:
-                bar.say(spec.clip_id)
-                _make_clip(root, spec)
-                bar.advance()
-        else:
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(workers, mp_context=context) as pool:
-                jobs = {pool.submit(_make_clip, root, spec): spec for spec in todo}
-                try:
-                    for job in as_completed(jobs):
-                        job.result()
-                        bar.say(jobs[job].clip_id)
-                        bar.advance()
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-    _write_labels(root, specs)
-    write_json(root / MANIFEST, {**manifest, "complete": True})
-    return root
+    return fill_folder(
+        root,
+        specs,
+        settings=settings,
+        counts=counts,
+        make_clip=_make_clip,
+        write_labels=_write_labels,
+        title="making the world",
+        note="the first ever start compiles the renderer",
+        workers=workers,
+        quiet=quiet,
+    )
