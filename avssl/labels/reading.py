@@ -103,12 +103,12 @@ def refusing(path: Path, where: str) -> Iterator[None]:
 def clean_points(points: NDArray[np.float64], counts: Counter[str]) -> NDArray[np.float64]:
     """Makes infinite and absurd coordinates not labelled, float64 [K, 2], and counts them."""
     with np.errstate(invalid="ignore"):
-        absurd = (np.abs(points) > MAX_COORDINATE_PX).any(axis=1)
+        absurd = np.any(np.abs(points) > MAX_COORDINATE_PX, axis=1, keepdims=True)
     if absurd.any():
         counts[f"joints beyond {MAX_COORDINATE_PX:.0f} px (taken as not labelled)"] += int(
             absurd.sum()
         )
-        points = np.where(absurd[:, None], np.nan, points)
+        points = np.where(absurd, np.nan, points)
     return points
 
 

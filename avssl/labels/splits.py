@@ -73,7 +73,7 @@ def assign_splits(
             notes.append(f"{blocks.count('')} pictures between the blocks of one group (left out)")
     elif free:
         sizes = {group: len(indices) for group, indices in free.items()}
-        dealt = _dealt(sizes, shares, rng, notes)
+        dealt = _dealt(sizes, shares, rng, [] if official else notes)
         for group, indices in free.items():
             for index in indices:
                 splits[index] = dealt[group]

@@ -26,6 +26,7 @@ from avssl.world.truth import COCO_EVERY_FRAMES
 
 LAYOUTS = ("flic", "mpii")
 _JPEG_QUALITY = 95
+_JPEG_444 = 0x111111  # OpenCV's number for colours at full resolution: these pictures are small
 _TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
 
@@ -60,11 +61,13 @@ def write_layout(
         raise InputError(f"layout {layout!r}: must be one of {', '.join(LAYOUTS)}")
     target = root / layout if destination is None else Path(destination)
     clips = _clips(root)
-    frames = [frame for clip in clips for frame in _frames(clip)]
+    frames: list[LayoutFrame] = []
     with progress_bar(f"writing {layout}", total=len(clips), unit="clip", quiet=quiet) as bar:
         for clip in clips:
-            names = {f.index: f.name for f in frames if f.clip is clip and f.people}
+            shown = list(_frames(clip))
+            names = {frame.index: frame.name for frame in shown if frame.people}
             _write_pictures(root / clip["video"], names, target / "images")
+            frames += shown
             bar.advance()
     if layout == "flic":
         _write_flic(target, frames)
@@ -111,9 +114,9 @@ def _write_pictures(video: Path, names: dict[int, str], folder: Path) -> None:
         for index, frame in zip(missing, reader.frames_by_index(missing), strict=True):
             with replacing(folder / names[index]) as temporary:
                 picture = np.ascontiguousarray(frame[::-1].transpose(1, 2, 0))  # BGR for OpenCV
-                if not cv2.imwrite(
-                    str(temporary), picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-                ):
+                flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+                flags += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _JPEG_444]
+                if not cv2.imwrite(str(temporary), picture, flags):
                     raise InputError(f"{folder / names[index]}: cannot be written")
 
 

@@ -141,7 +141,7 @@ LIES = {
     "negative": matrix(6, (-1, 3), element(9, bytes(8)), name=b"x"),
     "object": matrix(3, (1, 1), element(1, b"Evil"), name=b"x"),
     "sparse": matrix(5, (3, 3), element(5, bytes(4)), name=b"x"),
-    "deep": nested(5000),
+    "deep": nested(2000),
 }
 
 
