@@ -15,6 +15,8 @@ COMMANDS = {
     "check": ("avssl.prepare.command:check", "health of a folder or of a prepared data set"),
     "train": ("avssl.run.command:train", "train a task on a prepared data set"),
     "resume": ("avssl.run.command:resume", "go on with a run that was stopped"),
+    "eval": ("avssl.run.eval_command:command", "judge a trained network by the field's measures"),
+    "pose": ("avssl.run.pose:command", "joints of a video; how many labels are needed"),
     "report": ("avssl.run.report_command:report", "one HTML file about one or more runs"),
     "tasks": ("avssl.run.command:tasks", "list the tasks"),
     "doctor": ("avssl.run.doctor:doctor", "what works on this machine and what would fix the rest"),

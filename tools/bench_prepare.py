@@ -100,7 +100,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, float]:
     return wall_s, used + time.process_time() - own
 
 
-def speed(folder: Path | None, *, rounds: int, jobs: int) -> None:
+def speed(folder: Path | None, *, seconds: float, rounds: int, jobs: int) -> None:
     """Times both in turns on the same files; the best round of each counts."""
     settings = PrepareSettings()
     with tempfile.TemporaryDirectory(prefix="avssl-bench-") as name:
@@ -108,10 +108,9 @@ def speed(folder: Path | None, *, rounds: int, jobs: int) -> None:
         if folder is None:
             folder = root / "videos"
             folder.mkdir()
-            for number in range(6):
-                make_video(
-                    folder / f"{number}.mp4", width=1280, height=720, seconds=40, seed=number
-                )
+            for number in range(4):
+                path = folder / f"{number}.mp4"
+                make_video(path, width=1280, height=720, seconds=seconds, seed=number)
         paths = [Path(item.path) for item in scan(folder).sources]
         results: dict[str, list[tuple[float, float]]] = {"prepare": [], "ffmpeg": []}
         for number in range(rounds):
@@ -271,14 +270,15 @@ def main() -> None:
     )
     kinds = parser.add_subparsers(dest="kind", required=True)
     fast = kinds.add_parser("speed")
-    fast.add_argument("--folder", type=Path, help="videos; six made 720p files if not given")
-    fast.add_argument("--rounds", type=int, default=3)
+    fast.add_argument("--folder", type=Path, help="videos; four made 720p files if not given")
+    fast.add_argument("--seconds", type=float, default=120.0, help="length of the made files")
+    fast.add_argument("--rounds", type=int, default=2)
     fast.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     kinds.add_parser("memory")
     kinds.add_parser("motion").add_argument("world", type=Path)
     asked = parser.parse_args()
     if asked.kind == "speed":
-        speed(asked.folder, rounds=asked.rounds, jobs=asked.jobs)
+        speed(asked.folder, seconds=asked.seconds, rounds=asked.rounds, jobs=asked.jobs)
     elif asked.kind == "memory":
         memory()
     else:

@@ -26,9 +26,9 @@ def assign_splits(
 ) -> LabelledSet:
     """Gives every picture a split.
 
-    Official splits are kept as they are; a picture without one goes with its group where the group
-    has exactly one, and is left out where it has several. All other groups are dealt out whole, in
-    an order drawn from the seed. With fewer groups than splits, train comes first, then validation;
+    Official splits are kept as they are (see `hold_out_validation`); a picture without one goes
+    with its group where the group has exactly one, and is left out where it has several. All other
+    groups are dealt out whole, in an order drawn from the seed. With fewer groups than splits, train comes first, then validation;
     a note says what is empty. Where one group is all there is, it is cut into contiguous blocks by
     `order` (by name where there is no order), which lie in a sequence drawn from the seed; between
     two blocks `gap` places of the order are left out.
@@ -93,6 +93,40 @@ def assign_splits(
             if split
         ],
         notes=(*labelled_set.notes, *notes),
+    )
+
+
+def hold_out_validation(
+    labelled_set: LabelledSet, fraction: float = 0.1, seed: int = 0
+) -> LabelledSet:
+    """Takes a validation set out of an official training set that comes without one.
+
+    Whole groups of the training set, or blocks of it where it is one group, as `assign_splits`.
+    A set with an official validation, or without an official training set, stays as it is.
+
+    Args:
+        labelled_set: as read.
+        fraction: of the training pictures; 0 leaves the set as it is.
+        seed: another seed, other groups.
+
+    Raises:
+        InputError: the fraction is out of range, or there are too few pictures.
+    """
+    if not 0 <= fraction < 1:
+        raise InputError(f"validation {fraction}: a fraction of the training set, 0 to below 1")
+    splits = {image.split for image in labelled_set.images}
+    if not fraction or "train" not in splits or "validation" in splits:
+        return labelled_set
+    train = [replace(i, split="") for i in labelled_set.images if i.split == "train"]
+    free = replace(labelled_set, images=train, notes=())
+    dealt = assign_splits(free, (1 - fraction, fraction, 0.0), seed)
+    num_held = sum(image.split == "validation" for image in dealt.images)
+    rest = [image for image in labelled_set.images if image.split != "train"]
+    note = f"{num_held} pictures of the official training set held out for validation"
+    return replace(
+        labelled_set,
+        images=[*dealt.images, *rest],
+        notes=(*labelled_set.notes, *dealt.notes, note),
     )
 
 

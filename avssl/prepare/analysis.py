@@ -16,7 +16,7 @@ from avssl.prepare.shots import LOOKAHEAD, CutFinder
 
 SMALL_SIDE_PX = 64
 """Short side, about, of the grey pictures that flow, cuts, stillness and hashes are measured on."""
-FLOW_PAIRS_HZ = 15.0
+FLOW_PAIRS_HZ = 10.0
 """Pairs of neighbouring frames whose flow is measured, a second, at most."""
 HASH_HZ = 2.0
 STILL_LEVELS = 0.35

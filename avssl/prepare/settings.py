@@ -94,5 +94,5 @@ class PrepareSettings:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-WORK_VERSION = 6
+WORK_VERSION = 7
 """Raised when the same settings give other files or other measures."""

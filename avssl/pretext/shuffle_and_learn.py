@@ -96,12 +96,10 @@ class ShuffleAndLearn:
     motion_power: float = 1.0
     """Windows are drawn in proportion to their motion to this power; 0: all alike."""
     min_motion: float = 0.0
-    """Least motion between a and b and between d and e, in short sides of the picture: the plan's
-    similarity filter [ours: a plan sees no pixels; the mean flow stands in]."""
+    """Least motion from a to b and d to e, short sides of the picture: the plan's filter [ours]."""
     min_difference_levels: float = 0.0
-    """Root mean square difference of c from a and e, in levels of 255, below which a triplet does
-    not count (the paper's similarity filter on pixels; its threshold is not known). 0: off, and
-    3 frames are read, not 6."""
+    """Least root mean square difference of c from a and e, in levels of 255, for a triplet to count
+    (the paper's filter on pixels; threshold not known). 0: off, and 3 frames are read, not 6."""
     match_gop_phase: bool = True
     """Draw the middle frame's place between key frames before the label."""
     shared_ends: bool = True
@@ -110,6 +108,8 @@ class ShuffleAndLearn:
     """Off: repeated frames and still stretches count as different. To show the leak only."""
     within_shot: bool = True
     """Off: triplets may span cuts. To show the leak only."""
+    random_labels: bool = False
+    """Labels that say nothing: the control of what the network's training alone does."""
     clip_frames: int = 1
     """Frames around each of the three times, for 3-D encoders."""
     clip_step_s: float = 1 / 15
@@ -129,7 +129,7 @@ class ShuffleAndLearn:
     saturation: float = 0.2
     """Factor from 1 ± this."""
     channel_gain: float = 0.0
-    """Factor of each colour channel from 1 ± this (the released code has 0.2, switched off)."""
+    """Factor of each channel from 1 ± this (the released code has 0.2, switched off)."""
     channel_shift: float = 0.0
     """Levels added to each channel, ± this (the released code has 5, switched off)."""
     grey_probability: float = 0.0
@@ -226,11 +226,12 @@ class ShuffleAndLearn:
         triplet = [b, middle, d] if self.shared_ends or order == 0 else [b, d, c]
         if draw[8] < 0.5:
             triplet.reverse()
+        label = int(rng.random() < self.positive_share if self.random_labels else order == 0)
         wanted = triplet if self.min_difference_levels == 0 else [*triplet, a, c, e]
         return Plan(
             spans=(FrameSpan(row=index, times_s=self._times_s(row, wanted)),),
             target={
-                "label": int(order == 0),
+                "label": label,
                 "order": order,
                 "reversed": int(draw[8] < 0.5),
                 "clip_frames": self.clip_frames,

@@ -20,6 +20,7 @@ from avssl.files import PARTIAL_SUFFIX
 _COPIED = ("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac")
 """Sound that an mp4 holds as it is; any other is coded again as AAC."""
 _CLOCK = Fraction(1, 90_000)
+_ROUNDED_S = 0.004
 
 
 def color_of(number: int, count: int) -> tuple[int, int, int]:
@@ -119,16 +120,11 @@ class OverlayWriter:
     def _write_sound(self) -> None:
         with av.open(self._source) as file:
             stream = file.streams.audio[0]
-            base = stream.time_base or Fraction(1, stream.codec_context.sample_rate or 48000)
+            rate = stream.codec_context.sample_rate or 48000
+            base = stream.time_base or Fraction(1, rate)
             shift = round(self._start_s / base)
             if not self._coded_again:
-                for packet in file.demux(stream):
-                    if packet.dts is None or packet.pts is None or packet.pts < shift:
-                        continue
-                    packet.pts -= shift
-                    packet.dts -= shift
-                    packet.stream = self._sound
-                    self._out.mux(packet)
+                self._copy_packets(file, stream, rate=rate)
                 return
             for frame in file.decode(stream):
                 if frame.pts is None or frame.pts < shift:
@@ -138,6 +134,27 @@ class OverlayWriter:
                     self._out.mux(packet)
             for packet in self._sound.encode(None):
                 self._out.mux(packet)
+
+    def _copy_packets(self, file: Any, stream: Any, *, rate: int) -> None:
+        """Copies the coded sound; times that a container rounded become exact again."""
+        size, follows = stream.codec_context.frame_size, None
+        for packet in file.demux(stream):
+            if packet.pts is None or packet.size == 0:
+                continue
+            told = float(packet.pts * packet.time_base - self._start_s) * rate
+            length = size or round((packet.duration or 0) * packet.time_base * rate)
+            if told + length <= 0 and told < -rate // 10:
+                continue  # heard before the first picture
+            near = follows is not None and abs(told - follows) < _ROUNDED_S * rate
+            whole = round(told / length) * length if length else told
+            first = whole if abs(told - whole) < float(packet.time_base) * rate else told
+            at = follows if near and follows is not None else round(first)
+            follows = at + length
+            packet.time_base = Fraction(1, rate)
+            packet.pts = packet.dts = at
+            packet.duration = length
+            packet.stream = self._sound
+            self._out.mux(packet)
 
     def close(self) -> None:
         """Ends the file and puts it in its place.

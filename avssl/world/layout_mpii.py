@@ -32,11 +32,14 @@ def _mpii_joints(joints: Joints) -> Joints:
     return found
 
 
-def _head_box(joints: Joints) -> list[float] | None:
-    """Gives x1, y1, x2, y2 about upper neck and top; at least 0.8 of their distance wide, high."""
-    if "upper_neck" not in joints:
-        return None
-    ends = np.array([joints["upper_neck"][:2], joints["head_top"][:2]])
+def _head_box(frame: LayoutFrame, place: int) -> list[float]:
+    """Gives x1, y1, x2, y2 about upper neck and top; at least 0.8 of their distance wide, high.
+
+    Also where the head is outside the picture: every person has a size.
+    """
+    names, points = frame.clip["joint_names"], frame.everywhere[place]
+    neck, top = points[names.index("neck")], points[names.index("head_top")]
+    ends = np.array([neck + (top - neck) / 4, top])
     least = 0.8 * max(float(np.linalg.norm(ends[1] - ends[0])), 1.0)
     half = np.maximum(np.abs(ends[1] - ends[0]), least) / 2
     return np.round([*(ends.mean(axis=0) - half), *(ends.mean(axis=0) + half)], 3).tolist()
@@ -59,21 +62,19 @@ def write_mpii(target: Path, frames: Sequence[LayoutFrame]) -> None:
             scale = round(float(np.ptp(points, axis=0).max()) / 200, 6)
             position = structs([{"x": centre[0], "y": centre[1]}])
             where = {"image": frame.name, "center": centre, "scale": scale}
-            head = _head_box(joints)
+            head = _head_box(frame, place - 1)
             if split == "test":
                 rects.append({"scale": scale, "objpos": position})
                 hrnet[split].append(where)
                 continue
-            corners = dict(
-                zip(("x1", "y1", "x2", "y2"), head or [np.zeros((0, 0))] * 4, strict=True)
-            )
+            corners = dict(zip(("x1", "y1", "x2", "y2"), head, strict=True))
             rects.append(
                 corners | {"annopoints": _annopoints(joints), "scale": scale, "objpos": position}
             )
             hrnet[split].append(where | _hrnet_joints(joints))
             cpm.append(_cpm_row(frame, joints, centre, scale, (number, place)))
             if split == "validation":
-                heads.append(head or [-1.0] * 4)
+                heads.append(head)
         annolist.append(
             {
                 "image": structs([{"name": frame.name}]),

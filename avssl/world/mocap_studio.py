@@ -4,7 +4,6 @@ Only its pictures are used: where things are is computed here, in numpy.
 """
 
 import contextlib
-import ctypes
 import os
 import tempfile
 from collections.abc import Iterator
@@ -28,15 +27,14 @@ NEAR_M, FAR_M = 0.1, 100.0
 
 @contextlib.contextmanager
 def _no_greeting() -> Iterator[None]:
-    """pybullet writes its build date to standard output when it is imported."""
-    saved = os.dup(1)
+    """pybullet writes its build date to standard error when it is imported, past Python."""
+    saved = os.dup(2)
     try:
         with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
+            os.dup2(nowhere.fileno(), 2)
             yield
-            ctypes.CDLL(None).fflush(None)  # it goes through C's own buffer
     finally:
-        os.dup2(saved, 1)
+        os.dup2(saved, 2)
         os.close(saved)
 
 
@@ -209,13 +207,15 @@ class Studio:
             metres, and the number of the body that is seen (−1: none).
         """
         width, height = self.width_px * FINE, self.height_px * FINE
+        projection = projection_matrix(camera.focal[frame], width_px=width, height_px=height)
+        # TinyRenderer looks through the corners of pixels, not their middles: without these two
+        # everything is drawn half a (fine) pixel to the right and above.
+        projection[8], projection[9] = 1 / width, 1 / height
         _, _, rgba, buffer, bodies = self.bullet.getCameraImage(
             width,
             height,
             viewMatrix=view_matrix(camera, frame),
-            projectionMatrix=projection_matrix(
-                camera.focal[frame], width_px=width, height_px=height
-            ),
+            projectionMatrix=projection,
             shadow=0,  # TinyRenderer's own shadow covers all it reaches; see _shade_floor
             renderer=self.bullet.ER_TINY_RENDERER,
             physicsClientId=self.client,

@@ -24,12 +24,20 @@ def main() -> int:
         action="store_true",
         help="exchange the arms of people seen from behind, as MODEC's evaluation does",
     )
+    parser.add_argument(
+        "--validation",
+        type=float,
+        default=0.1,
+        help="fraction of the training set to hold out, by whole films, where the source has no\n"
+        "validation; 0: none (0.1)",
+    )
     parser.add_argument("--max-side", type=int, default=0, help="longest side in pixels (as it is)")
-    parser.add_argument("--seed", type=int, default=0, help="of what has no official split")
+    parser.add_argument("--seed", type=int, default=0, help="of the splits that are not official")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     arguments = parser.parse_args()
     try:
         from avssl.labels.flic import read_flic
+        from avssl.labels.splits import hold_out_validation
         from avssl.prepare.images import write_labelled
 
         labelled = read_flic(
@@ -39,7 +47,7 @@ def main() -> int:
             observer_centric=arguments.observer_centric,
         )
         write_labelled(
-            labelled,
+            hold_out_validation(labelled, arguments.validation, arguments.seed),
             arguments.destination,
             max_side_px=arguments.max_side,
             seed=arguments.seed,

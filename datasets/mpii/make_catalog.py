@@ -19,13 +19,21 @@ def main() -> int:
     parser.add_argument("destination", help="a new folder")
     parser.add_argument("--images", help="folder of the pictures (images beside the labels)")
     parser.add_argument("--head-boxes", help="gt_valid.mat, if it is not beside valid.json")
+    parser.add_argument(
+        "--validation",
+        type=float,
+        default=0.1,
+        help="fraction of the training set to hold out, by whole videos, where the source has no\n"
+        "validation; 0: none (0.1)",
+    )
     parser.add_argument("--max-side", type=int, default=0, help="longest side in pixels (as it is)")
-    parser.add_argument("--seed", type=int, default=0, help="of what has no official split")
+    parser.add_argument("--seed", type=int, default=0, help="of the splits that are not official")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     arguments = parser.parse_args()
     try:
         from avssl.labels.mpii import read_mpii
         from avssl.labels.reading import joined
+        from avssl.labels.splits import hold_out_validation
         from avssl.prepare.images import write_labelled
 
         labelled = joined(
@@ -35,7 +43,7 @@ def main() -> int:
             ]
         )
         write_labelled(
-            labelled,
+            hold_out_validation(labelled, arguments.validation, arguments.seed),
             arguments.destination,
             max_side_px=arguments.max_side,
             seed=arguments.seed,

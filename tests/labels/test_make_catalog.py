@@ -43,10 +43,13 @@ def test_flic(run: Run, written: list[tuple[Any, ...]], structs, touch, tmp_path
         "moviename": "film", "coords": np.ones((2, 29)), "filepath": "a.jpg", "currframe": 1.0,
         "torsobox": np.ones((1, 4)), "istrain": np.bool_(1), "istest": np.bool_(0),
     }  # fmt: skip
-    savemat(tmp_path / "examples.mat", {"examples": structs([example])})
-    touch(tmp_path / "images", "a.jpg")
+    rows = [example | {"moviename": f"f{n}", "filepath": f"{n}.jpg"} for n in range(10)]
+    savemat(tmp_path / "examples.mat", {"examples": structs(rows)})
+    touch(tmp_path / "images", *(f"{n}.jpg" for n in range(10)))
     assert run("flic", tmp_path, tmp_path / "out", "--head", "--max-side", 64, "--quiet") == 0
     ((labelled, destination, more),) = written
+    splits = [image.split for image in labelled.images]
+    assert (splits.count("train"), splits.count("validation")) == (9, 1)
     assert len(labelled.skeleton.names) == 12 and destination == str(tmp_path / "out")
     assert more == {"max_side_px": 64, "seed": 0, "quiet": True}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from avssl.catalog import SPLITS
 from avssl.errors import InputError
 from avssl.labels.records import LabelledImage, LabelledSet, Skeleton, person_of
-from avssl.labels.splits import DEFAULT_GAP, assign_splits
+from avssl.labels.splits import DEFAULT_GAP, assign_splits, hold_out_validation
 
 PERSON = person_of([[1.0, 2.0]])
 FRACTIONS = st.sampled_from(
@@ -164,3 +164,23 @@ def test_fractions_that_are_none(fractions: tuple[float, ...]) -> None:
         assign_splits(labelled([image(0)]), fractions)
     with pytest.raises(InputError, match="gap"):
         assign_splits(labelled([image(0)]), gap=-1)
+
+
+def test_a_validation_is_held_out_of_train_alone() -> None:
+    images = [
+        image(n, group=str(n // 10), split="train" if n < 300 else "test") for n in range(400)
+    ]
+    source = labelled(images)
+    found = hold_out_validation(source, 0.2, seed=3)
+    held = [i for i in found.images if i.split == "validation"]
+    assert len(held) == 60 and len({i.group for i in held}) == 6
+    assert all(int(i.path[:5]) < 300 for i in held)
+    assert [i for i in found.images if i.split == "test"] == images[300:]
+    rest = {i.group for i in found.images if i.split == "train"}
+    assert not rest & {i.group for i in held}
+    assert found.notes == ("60 pictures of the official training set held out for validation",)
+    assert hold_out_validation(source, 0) is source
+    assert hold_out_validation(found) is found  # it has one now
+    assert [i.path for i in assign_splits(found).images] == [i.path for i in found.images]
+    with pytest.raises(InputError, match="validation 1"):
+        hold_out_validation(source, 1.0)

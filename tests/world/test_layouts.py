@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.labels.coco import read_coco_keypoints
 from avssl.labels.flic import read_flic
@@ -20,6 +21,7 @@ from avssl.labels.mpii import read_mpii
 from avssl.labels.mpii_people import MPII_JOINTS
 from avssl.labels.reading import joined
 from avssl.labels.records import LabelledSet, Person
+from avssl.world.body import COCO_JOINTS
 from avssl.world.layouts import write_layout
 
 ROOT = Path(__file__).parents[2]
@@ -143,8 +145,8 @@ def test_mpii_release(laid_out: Path, truths: dict[str, Any]) -> None:
         assert (image.group, image.order) == (truth["clip"], 40 * frame)  # 25 frames a second
         (person,) = image.people
         assert person.flags == ("single",) and person.centre_px and person.height_px
-        if person.visible[9]:
-            assert person.head_box_px is not None
+        assert (person.head_box_px is None) == (image.split == "test")
+        if person.visible[9] and person.head_box_px is not None:
             x0, y0, x1, y1 = person.head_box_px
             for joint in (8, 9):
                 x, y = person.joints_px[joint]
@@ -213,3 +215,33 @@ def test_the_command_writes_both_and_refuses_what_is_no_world(
         write_layout(tmp_path, "flic")
     with pytest.raises(InputError, match="must be one of flic, mpii"):
         write_layout(world, "lsp")
+
+
+@pytest.mark.parametrize("layout", ["flic", "mpii"])
+def test_from_the_official_layout_to_a_catalogue(
+    laid_out: Path, coco: dict[str, Person], tmp_path: Path, layout: str
+) -> None:
+    folder = laid_out / layout
+    labels = [folder / "annot" / f"{name}.json" for name in ("train", "valid", "test")]
+    script = [sys.executable, str(ROOT / "datasets" / layout / "make_catalog.py"), "--quiet"]
+    script += map(str, [folder] if layout == "flic" else labels)
+    done = subprocess.run([*script, str(tmp_path / "out")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    catalog = Catalog.read(tmp_path / "out")
+    labelled = read_flic(folder) if layout == "flic" else joined([read_mpii(p) for p in labels])
+    expected = [i for i in labelled.images if i.people[0].visible.any()]
+    assert len(catalog) == len(expected) >= 10
+    splits = {row.split for row in catalog.rows()}
+    assert splits == {"train", "validation"} | ({"test"} if layout == "flic" else set())
+    num_joints = 0
+    for row in catalog.rows():
+        cell = row.labels["keypoints"]
+        truth = coco[Path(row.source).name]
+        assert cell["normaliser"] == ("torso" if layout == "flic" else "head")
+        assert (layout == "flic") or row.split != "validation" or cell["head_box_px"]
+        for name, point in zip(cell["names"], cell["joints_px"], strict=True):
+            if point is not None and name in COCO_JOINTS:
+                joint = COCO_JOINTS.index(name)
+                np.testing.assert_allclose(point, truth.joints_px[joint], atol=2e-3)
+                num_joints += 1
+    assert num_joints > 80

@@ -1,0 +1,30 @@
+"""`avssl eval NAME REF --data D`: what a trained network is worth, by the field's own measures."""
+
+import importlib
+from collections.abc import Sequence
+
+from avssl.errors import InputError
+from avssl.typed_json import known_name
+
+EVALUATORS = {
+    "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
+}
+"""name → (module:function, one line)."""
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Runs one evaluator.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    words = list(arguments)
+    if not words or words[0] in ("-h", "--help"):
+        lines = [f"  avssl eval {name:<8} {text}" for name, (_, text) in EVALUATORS.items()]
+        print("\n".join(["usage: avssl eval NAME REF --data D …", "", *lines]))
+        return 0 if words else 2
+    if words[0].startswith("-"):
+        raise InputError(f"{words[0]!r} comes before the name; `avssl eval NAME REF --data D`")
+    known_name("evaluator", words[0], list(EVALUATORS), f"one of: {', '.join(EVALUATORS)}")
+    module, function = EVALUATORS[words[0]][0].split(":")
+    return int(getattr(importlib.import_module(module), function)(words[1:]))

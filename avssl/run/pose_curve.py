@@ -1,0 +1,101 @@
+"""`avssl pose curve`: how many labels does it take, from which initial weights?"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from avssl.errors import InputError
+from avssl.files import replacing, write_text
+from avssl.run.pose_grid import Line, Setting, as_markdown, grid, run_grid, summarise
+
+RATES = (5e-4, 1e-3, 2e-3, 4e-3)
+
+
+def draw_curve(lines: Sequence[Line], path: str | Path, *, all_labels: int) -> None:
+    """Draws PCK against the number of labels, a line a row, with 95 % intervals over seeds."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    styles = ("o-", "s-", "^-", "D-", "v--", "P--", "X--")
+    for number, row in enumerate(dict.fromkeys(line.row for line in lines)):
+        own = sorted((line.num_labels or all_labels, line) for line in lines if line.row == row)
+        counts = [count for count, _ in own]
+        means = [line.mean for _, line in own]
+        drawn = axes.plot(counts, means, styles[number % len(styles)], label=row, markersize=5)
+        low = [line.interval[0] for _, line in own]
+        high = [line.interval[1] for _, line in own]
+        axes.fill_between(counts, low, high, color=drawn[0].get_color(), alpha=0.15, linewidth=0)
+    axes.set_xscale("log")
+    counts = sorted({line.num_labels or all_labels for line in lines})
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.minorticks_off()
+    axes.set_xlabel("labelled pictures")
+    axes.set_ylabel("PCK on the test split")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=130)
+    plt.close(figure)
+
+
+def command(arguments: Sequence[str]) -> int:
+    """`avssl pose curve`.
+
+    Raises:
+        InputError: a row without "=", or what training refuses.
+    """
+    parser = argparse.ArgumentParser(
+        prog="avssl pose curve",
+        description="Trains keypoints from several initial weights on several numbers of labels, "
+        "several seeds and the same search of the learning rate each; writes a table and a curve. "
+        "Stop it at any moment: the same command goes on.",
+    )
+    parser.add_argument("--data", required=True, metavar="D", help="labelled data set")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where results go")
+    parser.add_argument(
+        "--init", nargs="+", default=["random="], metavar="NAME=REF",
+        help="initial weights: random= (fresh for each seed), ours=RUN, "
+        "imagenet=timm:NAME; several REFs with commas are taken one for each seed",
+    )  # fmt: skip
+    parser.add_argument("--vision", default="", help="network of rows without a REF (the recipe's)")
+    parser.add_argument("--recipe", default="small")
+    parser.add_argument("--labels", nargs="+", type=int, default=[10, 25, 50, 100, 0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--lr", nargs="+", type=float, default=list(RATES))
+    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--tune", choices=("full", "frozen"), default="full")
+    parser.add_argument("--layer", default="", help="layer of the encoder (the last)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    options = parser.parse_args(list(arguments))
+    rows: dict[str, list[str]] = {}
+    for text in options.init:
+        name, found, refs = text.partition("=")
+        if not found or not name:
+            raise InputError(f"--init {text!r}: write NAME=REF, or NAME= for fresh weights")
+        rows[name] = [ref for ref in refs.split(",") if ref]
+    changes = {"vision": options.vision} if options.vision else {}
+    setting = Setting(
+        data=str(Path(options.data).absolute()),
+        recipe=options.recipe,
+        steps=options.steps,
+        changes=changes,
+    )
+    cells = grid(
+        rows,
+        labels=options.labels,
+        seeds=range(options.seeds),
+        rates=options.lr,
+        tunes=(options.tune,),
+        layers=(options.layer,),
+    )
+    out = Path(options.out)
+    lines = summarise(run_grid(cells, setting, out, quiet=options.quiet))
+    from avssl.catalog import Catalog
+    from avssl.downstream.keypoints_data import first_labels
+
+    all_labels = len(first_labels(Catalog.read(options.data).select(split="train"), 0, seed=0))
+    draw_curve(lines, out / "curve.png", all_labels=all_labels)
+    write_text(out / "curve.md", as_markdown(lines))
+    print(as_markdown(lines))
+    print(f"{out}/curve.png, {out}/curve.md")
+    return 0
