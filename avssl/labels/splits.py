@@ -28,10 +28,10 @@ def assign_splits(
 
     Official splits are kept as they are (see `hold_out_validation`); a picture without one goes
     with its group where the group has exactly one, and is left out where it has several. All other
-    groups are dealt out whole, in an order drawn from the seed. With fewer groups than splits, train comes first, then validation;
-    a note says what is empty. Where one group is all there is, it is cut into contiguous blocks by
-    `order` (by name where there is no order), which lie in a sequence drawn from the seed; between
-    two blocks `gap` places of the order are left out.
+    groups are dealt out whole, in an order drawn from the seed. With fewer groups than splits,
+    train comes first, then validation; a note says what is empty. Where one group is all there is,
+    it is cut into contiguous blocks by `order` (by name where there is no order), which lie in a
+    sequence drawn from the seed; between two blocks `gap` places of the order are left out.
 
     Args:
         labelled_set: as read; group "" is a group like any other.
