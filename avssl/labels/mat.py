@@ -21,6 +21,8 @@ from avssl.errors import InputError
 
 MAX_FILE_BYTES = 1 << 30
 MAX_UNPACKED_BYTES = 1 << 30
+MAX_MATRICES = 6_000_000
+"""Each costs scipy nearly 1 kB, whatever it holds; MPII's release has some 2.5 million."""
 MAX_DEPTH = 32
 MAX_FILLED = 1 << 20
 """Letters that scipy would make up where a text has a size and no data."""
@@ -79,6 +81,13 @@ def field(record: Any, name: str) -> Any:
     return record[name] if names and name in names else None
 
 
+def column(value: Any, name: str) -> list[Any]:
+    """Lists one field of all elements of a struct array; None for each that lacks it."""
+    if isinstance(value, np.ndarray) and name in (value.dtype.names or ()):
+        return value[name].ravel(order="F").tolist()
+    return [None] * len(elements(value))
+
+
 def numbers(value: Any) -> NDArray[np.float64]:
     """Gives numbers in MATLAB's order, float64 [n]; text and cells are numbers where they can be.
 
@@ -93,6 +102,8 @@ def numbers(value: Any) -> NDArray[np.float64]:
 
 def number(value: Any) -> float:
     """Gives the first number of `value` (a number, '1', {1}), NaN where there is none."""
+    if isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind in "biuf":
+        return float(value.item())  # nearly always
     for _ in range(MAX_DEPTH):
         if not (isinstance(value, np.ndarray) and value.dtype == object and value.size):
             break
@@ -184,6 +195,9 @@ class _Walk:
             f"{order}II"
         ).unpack_from  # type: ignore[assignment]
         self.order = order
+        self.num_matrices = 0
+        self.leaves: set[bytes] = set()
+        """First bytes of small matrices found good: files hold millions of a few kinds."""
 
     def element(self, at: int, end: int) -> tuple[int, int, int, int]:
         """Gives kind, start, number of bytes and where the next element is."""
@@ -230,6 +244,14 @@ class _Walk:
 
     def matrix(self, at: int, end: int, depth: int) -> int:
         """Checks a matrix and what is in it; gives where the next one is."""
+        begin = at
+        self.num_matrices += 1
+        if self.num_matrices > MAX_MATRICES:
+            raise _DamagedError(f"more than {MAX_MATRICES} matrices")
+        if self.data[at : at + 52] in self.leaves or self.data[at : at + 56] in self.leaves:
+            following = at + 8 + self.words(self.data, at)[1]
+            if following <= end:
+                return following
         kind, start, size, following = self.element(at, end)
         if kind != _MATRIX:
             raise _DamagedError(f"type {kind} for a matrix at {at}")
@@ -251,10 +273,14 @@ class _Walk:
             for _ in range(count):
                 at = self.matrix(at, end, depth + 1)
         elif kind == _CHAR or kind in _NUMERIC:
-            for _ in range(2 if flags & 0x0800 else 1):  # a complex number has two parts
-                _, _, size, at = self.element(at, end)
+            content, is_complex = at, flags & 0x0800
+            for _ in range(2 if is_complex else 1):
+                _, start, size, at = self.element(at, end)
                 if count > (size or MAX_FILLED):
                     raise _DamagedError(f"{count} elements in {size} bytes")
+            # all that was looked at lies in these bytes: the size in the tag, or beside it
+            if content == begin + 48 and not is_complex and following == end:
+                self.leaves.add(self.data[begin:start])
         else:
             raise _DamagedError(f"class {kind} is no number, text, cell or struct")
         return following

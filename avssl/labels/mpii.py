@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import InputError
-from avssl.labels.mat import elements, field, number, numbers, read_mat, text
+from avssl.labels.mat import column, elements, field, number, numbers, read_mat, text
 from avssl.labels.mpii_json import images_of_json
 from avssl.labels.mpii_people import MPII_JOINTS, MPII_SKELETON
 from avssl.labels.reading import (
@@ -142,14 +142,15 @@ def _person(rect: Any, counts: Counter[str], *, single: bool) -> Person:
     count = len(MPII_JOINTS)
     points: NDArray[np.float64] = np.full((count, 2), np.nan)
     visible = np.ones(count, dtype=np.int8)
-    for point in elements(field(field(rect, "annopoints"), "point")):
-        joint = number(field(point, "id"))
+    labelled = field(field(rect, "annopoints"), "point")
+    columns = [column(labelled, name) for name in ("id", "x", "y", "is_visible")]
+    for joint, x, y, seen in (map(number, row) for row in zip(*columns, strict=True)):
         if joint not in range(count):
             counts["points whose id is none of 0 to 15 (left out)"] += 1
             continue
-        points[int(joint)] = number(field(point, "x")) - 1, number(field(point, "y")) - 1
+        points[int(joint)] = x - 1, y - 1
         # 1 or '1' is seen, 0 or '0' hidden; missing or empty says nothing
-        visible[int(joint)] = 2 if number(field(point, "is_visible")) > 0 else 1
+        visible[int(joint)] = 2 if seen > 0 else 1
     corners = [number(field(rect, name)) for name in ("x1", "y1", "x2", "y2")]
     position = field(rect, "objpos")
     return person_of(

@@ -173,6 +173,34 @@ def test_a_file_that_unpacks_without_end_is_refused(
         tracemalloc.stop()
 
 
+def test_a_bad_matrix_among_many_good_ones_of_its_kind(tmp_path: Path) -> None:
+    def number_of(value: float, size: int = 8) -> bytes:
+        whole = matrix(6, (1, 1), element(9, struct.pack("<d", value)))
+        return whole[:52] + struct.pack("<I", size) + whole[56:]
+
+    small = matrix(9, (1, 1), struct.pack("<HHB3x", 2, 1, 7))  # its one byte stands in the tag
+    good = [number_of(1.0), small, number_of(2.0), small]
+    found = read_mat(write(tmp_path / "a.mat", matrix(1, (1, 4), b"".join(good), name=b"x")), "x")
+    assert [number(one) for one in elements(found)] == [1, 7, 2, 7]
+    for bad in (number_of(3.0, size=800), small[:8], small[:40]):
+        content = b"".join([*good, *good[:2], bad])
+        path = write(tmp_path / "b.mat", matrix(1, (1, 7), content, name=b"x"))
+        with pytest.raises(InputError, match="damaged"):
+            read_mat(path, "x")
+
+
+def test_too_many_matrices_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mat, "MAX_MATRICES", 100)
+    leaf = matrix(6, (1, 1), element(9, bytes(8)))
+    for count, refused in ((99, False), (100, True)):
+        path = write(tmp_path / "m.mat", matrix(1, (1, count), leaf * count, name=b"x"))
+        if refused:
+            with pytest.raises(InputError, match="more than 100 matrices"):
+                read_mat(path, "x")
+        else:
+            assert len(elements(read_mat(path, "x"))) == count
+
+
 def test_depth_that_is_allowed_is_read(tmp_path: Path) -> None:
     value: Any = read_mat(write(tmp_path / "n.mat", nested(20)), "x")
     for _ in range(20):

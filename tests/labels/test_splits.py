@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avssl.catalog import SPLITS
@@ -31,6 +31,7 @@ def image(number: int, **fields) -> LabelledImage:
     fractions=FRACTIONS,
     seed=st.integers(0, 1000),
 )
+@settings(deadline=None)
 def test_whole_groups(sizes: list[int], fractions: tuple[float, ...], seed: int) -> None:
     groups = [f"g{number}" for number, size in enumerate(sizes) for _ in range(size)]
     images = [image(number, group=group) for number, group in enumerate(groups)]
@@ -70,6 +71,7 @@ def test_many_groups_come_out_by_the_fractions_and_the_seed_matters() -> None:
     seed=st.integers(0, 1000),
     cameras=st.integers(1, 2),
 )
+@settings(deadline=None)
 def test_blocks_of_one_group(
     count: int, fractions: tuple[float, ...], gap: int, seed: int, cameras: int
 ) -> None:
