@@ -213,12 +213,13 @@ def observer_centric(joints: ArrayLike, names: Sequence[str]) -> Floats:
     As MODEC's evaluation: where left shoulder, elbow and wrist are all further to the picture's
     left than the right ones, the three change places (hips do not). Doing it twice changes nothing.
     """
-    points = _checked(joints).copy()
+    points = _checked(joints)
     left = [_place(names, f"left_{part}") for part in _SWAPPED]
     right = [_place(names, f"right_{part}") for part in _SWAPPED]
-    behind = (points[:, left, 0] < points[:, right, 0]).all(axis=1)
-    points[np.ix_(behind, left + right)] = points[np.ix_(behind, right + left)]
-    return points
+    behind = np.all(points[:, left, 0] < points[:, right, 0], axis=1)
+    swapped = points.copy()
+    swapped[:, left + right] = points[:, right + left]
+    return np.where(np.reshape(behind, (-1, 1, 1)), swapped, points)
 
 
 def flic_scores(

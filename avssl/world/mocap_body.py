@@ -54,7 +54,7 @@ EDGES = (
     ("left_elbow", "left_wrist"),
     ("right_elbow", "right_wrist"),
 )
-_HEAD_M, _TOP_M, _SOLE_M = 0.172, 0.29, 0.075
+_HEAD_M, _TOP_M, _SOLE_M = 0.172, 0.275, 0.075
 
 # Each bone's parent and where it starts in the parent's axes (humanoid.urdf, times 0.25). The
 # letters say which proportion stretches it.
@@ -74,7 +74,7 @@ _BONES: dict[str, tuple[str, tuple[float, float, float], str]] = {
     "left_elbow": ("left_shoulder", (0.0, -0.274788, 0.0), "arms"),
     "left_wrist": ("left_elbow", (0.0, -0.258947, 0.0), "arms"),
 }
-SKIN_M = {"hip": 0.12, "pelvis": 0.16, "chest": 0.16, "neck": 0.10, "head": 0.15, "top": 0.07}
+SKIN_M = {"hip": 0.15, "shoulder": 0.11, "pelvis": 0.16, "chest": 0.16, "neck": 0.16, "head": 0.15}
 """How deep a joint lies under what covers it, by the last part of its name; else 0.09."""
 
 
@@ -189,8 +189,8 @@ def lathe(
     cos, sin = np.cos(angle), np.sin(angle)
     y, radius = profile.T
     slope = np.gradient(profile, axis=0)
-    outward = -slope[:, 0] / np.maximum(np.hypot(*slope.T), 1e-9)  # downwards profile: dy < 0
-    upward = slope[:, 1] / np.maximum(np.hypot(*slope.T), 1e-9)
+    length = np.maximum(np.linalg.norm(slope, axis=1), 1e-9)
+    outward, upward = -slope[:, 0] / length, slope[:, 1] / length  # the profile goes down: dy < 0
     vertices = np.stack(
         [
             radius[:, None] * cos * squash[0],
@@ -208,7 +208,7 @@ def lathe(
         axis=-1,
     )
     normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
-    down = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(profile, axis=0).T))])
+    down = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(profile, axis=0), axis=1))])
     around = angle / (2 * np.pi) * np.round(max(2 * np.pi * radius.max() / 0.25, 1))
     uvs = np.stack(np.broadcast_arrays(around, (down / 0.25)[:, None]), axis=-1)
     row, column = np.mgrid[0 : len(y) - 1, 0:num_around]
