@@ -21,7 +21,7 @@ _HOMES = {
     "MediaError": "avssl.errors",
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from avssl.catalog import Catalog as Catalog

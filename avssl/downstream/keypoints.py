@@ -208,11 +208,11 @@ class Keypoints:
         joints = move(np.asarray(source, dtype=np.float64).reshape(-1, 2), view.matrix())
         if view.flip:
             joints = swapped(joints, self.flip_pairs)
-        labelled = np.isfinite(joints).all(axis=1)
+        labelled: NDArray[np.bool_] = np.isfinite(joints).all(axis=1)  # type: ignore[assignment]
         if target["train"]:  # a joint that the view leaves out is not asked for
             low, high = -0.5, self.size_px - 0.5
             with np.errstate(invalid="ignore"):
-                labelled &= ((joints > low) & (joints < high)).all(axis=1)
+                labelled = labelled & ((joints > low) & (joints < high)).all(axis=1)
         normaliser: Any = target["normaliser"]
         return Example(
             arrays={

@@ -53,7 +53,7 @@ class HeatmapHead(nn.Module):
         self.grow = nn.Sequential(*parts)
         self.last = nn.Conv2d(width, num_joints, 1)
         nn.init.normal_(self.last.weight, std=0.001)
-        nn.init.zeros_(self.last.bias)
+        nn.init.constant_(self.last.bias, 0.0)  # type: ignore[arg-type]
 
     def forward(self, maps: Tensor) -> Tensor:
         """Takes [B, channels, h, w] to [B, K, H, W]."""

@@ -60,8 +60,8 @@ def write_labelled(
         raise InputError(f"{target}: not empty; name a new folder")
     if max_side_px < 0 or 0 < max_side_px < 16:
         raise InputError(f"max_side_px {max_side_px}: must be 0 (keep) or 16 or more")
-    images = assign_splits(labelled, fractions=fractions, seed=seed).images
-    with_people = [image for image in images if any(_is_labelled(p) for p in image.people)]
+    labelled = assign_splits(labelled, fractions=fractions, seed=seed)
+    with_people = [image for image in labelled.images if any(map(_is_labelled, image.people))]
     rows: list[ClipRow] = []
     bad: list[dict[str, str]] = []
     members: list[Member] = []
@@ -78,9 +78,20 @@ def write_labelled(
         for (image, name, scale, width, height), member, offset in zip(
             waiting, members, offsets, strict=True
         ):
-            place = {"store": store, "offset": offset, "num_bytes": member.num_bytes}
-            size = {"width_px": width, "height_px": height}
-            rows.extend(_rows(labelled, image, name, scale, sha256=member.sha256, **place, **size))
+            rows.extend(
+                _rows(
+                    labelled,
+                    image,
+                    name,
+                    scale,
+                    store=store,
+                    offset=offset,
+                    num_bytes=member.num_bytes,
+                    sha256=member.sha256,
+                    width_px=width,
+                    height_px=height,
+                )
+            )
         num_shards += 1
         members.clear()
         waiting.clear()
@@ -149,7 +160,7 @@ def _read_file(root: Path, relative: str) -> NDArray[np.uint8] | bytes | AvsslEr
         return InputError("not a picture that can be decoded")
     if data[:3] == b"\xff\xd8\xff" and _decodes(data, picture.shape):
         return data
-    return np.ascontiguousarray(picture[..., ::-1])
+    return np.ascontiguousarray(picture[..., ::-1], dtype=np.uint8)
 
 
 def _decodes(data: bytes, shape: tuple[int, ...]) -> bool:
@@ -183,7 +194,7 @@ def _stored(data: NDArray[np.uint8] | bytes, *, max_side_px: int) -> tuple[bytes
 
     picture: Any = data
     if isinstance(data, bytes):
-        height, width = simplejpeg.decode_jpeg_header(data)[:2]
+        height, width = map(int, simplejpeg.decode_jpeg_header(data)[:2])
         if not 0 < max_side_px < max(height, width):
             return data, 1.0, width, height
         picture = simplejpeg.decode_jpeg(data, colorspace="RGB")

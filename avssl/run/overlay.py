@@ -74,6 +74,7 @@ class OverlayWriter:
         self._partial = self.target.with_name(f".{self.target.stem}{PARTIAL_SUFFIX}.mp4")
         self._source = os.fspath(source)
         self._has_sound = reader.info.has_sound
+        self._begun = False
         self._out: Any = None
         self._video: Any = None
         self._start_s = 0.0
@@ -81,22 +82,21 @@ class OverlayWriter:
     def write(self, picture: NDArray[np.uint8], time_s: float) -> None:
         """Adds a frame, uint8 [H, W, 3]; sizes are rounded down to even numbers."""
         height, width = (side // 2 * 2 for side in picture.shape[:2])
-        if self._out is None:
+        if not self._begun:
             self._begin(width, height, time_s)
         frame = av.VideoFrame.from_ndarray(
             np.ascontiguousarray(picture[:height, :width]), format="rgb24"
         )
         frame.pts = round((time_s - self._start_s) / _CLOCK)
         frame.time_base = _CLOCK
-        for packet in self._video.encode(frame):
-            self._out.mux(packet)
+        self._out.mux(self._video.encode(frame))
 
     def _begin(self, width: int, height: int, time_s: float) -> None:
         try:
             self._out = av.open(str(self._partial), "w", options={"movflags": "+faststart"})
         except OSError as error:
             raise AvsslError(f"{self.target}: cannot be written ({error.strerror})") from error
-        self._start_s = time_s
+        self._begun, self._start_s = True, time_s
         video: Any = self._out.add_stream("libx264", rate=30)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.codec_context.time_base = video.time_base = _CLOCK

@@ -35,23 +35,23 @@ class View:
         """Gives picture px → crop px, float64 [2, 3]."""
         angle = np.deg2rad(self.angle_deg)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        turn *= self.size_px / np.asarray(self.sides_px)[:, None]
+        turn = turn * (self.size_px / np.asarray(self.sides_px, dtype=np.float64)[:, None])
         if self.flip:
             turn[0] = -turn[0]
         middle = (self.size_px - 1) / 2
         shift = middle - turn @ np.asarray(self.centre_px, dtype=np.float64)
-        return np.column_stack([turn, shift])
+        return np.column_stack([turn, shift]).astype(np.float64)
 
 
 def inverse(matrix: Floats) -> Floats:
     """Gives the map back, float64 [2, 3]."""
     turn = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([turn, -turn @ matrix[:, 2]])
+    return np.column_stack([turn, -turn @ matrix[:, 2]]).astype(np.float64)
 
 
 def move(points: Floats, matrix: Floats) -> Floats:
     """Moves [..., 2] points; NaN stays NaN."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], dtype=np.float64)
 
 
 def swapped(values: NDArray, pairs: Sequence[tuple[int, int]]) -> NDArray:
