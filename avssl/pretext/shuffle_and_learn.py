@@ -98,8 +98,7 @@ class ShuffleAndLearn:
     min_motion: float = 0.0
     """Least motion from a to b and d to e, short sides of the picture: the plan's filter [ours]."""
     min_difference_levels: float = 0.0
-    """Least root mean square difference of c from a and e, in levels of 255, for a triplet to count
-    (the paper's filter on pixels; threshold not known). 0: off, and 3 frames are read, not 6."""
+    """Least RMS difference of c from a and e, in levels of 255 (the paper's filter); 0: off."""
     match_gop_phase: bool = True
     """Draw the middle frame's place between key frames before the label."""
     shared_ends: bool = True
