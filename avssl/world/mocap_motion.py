@@ -117,7 +117,7 @@ def read_motion(name: str) -> Motion:
         InputError: pybullet is not installed, or has no such movement.
     """
     try:
-        import pybullet_data
+        import pybullet_data  # type: ignore[import-not-found]
     except ImportError as error:
         raise InputError(
             "pybullet is not installed: pip install 'avssl[mocap]' for motion-captured people"

@@ -46,7 +46,7 @@ def bullet() -> Any:
     """
     try:
         with _no_greeting():
-            import pybullet
+            import pybullet  # type: ignore[import-not-found]
     except ImportError as error:
         raise InputError(
             "pybullet is not installed: pip install 'avssl[mocap]' for motion-captured people"
