@@ -81,6 +81,8 @@ def normaliser_px(row: ClipRow, kind: str) -> float:
     assert cells is not None
     joints = joints_of(cells)
     box, head = cells.get("box_px") or box_around(joints), cells.get("head_box_px")
+    if kind == "head" and head is None:  # MPII's training JSON has none
+        return float("nan")
     value = of(
         kind,
         joints[None],
