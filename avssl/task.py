@@ -35,7 +35,8 @@ class Task(Protocol):
 
     Other things that a task may have: `completed(catalog)`, which gives the task with what the data
     set knows filled in, before a run begins; `freeze(encoders)`, which takes the gradients of
-    encoders away and says whether it did; `keeps_head = True`, where the head is what is wanted.
+    encoders away and says whether it did; `keeps_head = True`, where the head is what is wanted;
+    `drawn(out, batch)`, pictures uint8 [H, W, 3] with the answers drawn in, for the report.
     Metrics whose names begin with "_" go to `scores` alone.
     """
 

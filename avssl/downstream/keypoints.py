@@ -28,6 +28,7 @@ from avssl.model.heatmaps import HeatmapHead, cells_of, gaussians, map_loss, pea
 from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
 from avssl.task import Batch, Outputs
 from avssl.transform import frames as pictures
+from avssl.transform.drawing import draw_pose
 from avssl.transform.poses import View, move, show, swapped
 
 AUC_STEPS = 20
@@ -283,6 +284,20 @@ class Keypoints:
         maps = out["maps"].float()
         cells, confidence = peaks(maps, kind=self.map_loss)
         return pixels_of(cells, stride=self.size_px // maps.shape[2]), confidence
+
+    def drawn(self, out: Outputs, batch: Batch) -> list[NDArray[np.uint8]]:
+        """Gives the pictures four times as large, answers in colour, the truth in white."""
+        points, confidence = (value.cpu().double().numpy() for value in self.decode(out))
+        found = []
+        for k, shown in enumerate(batch["frames"].cpu().numpy()):
+            large = shown.repeat(4, axis=1).repeat(4, axis=2)
+            answer = np.column_stack([4 * points[k] + 1.5, confidence[k]])
+            truth = np.column_stack([4 * batch["joints"][k].numpy() + 1.5, batch["labelled"][k]])
+            picture = draw_pose(large, truth, edges=(), min_confidence=0.5, white=True)
+            found.append(
+                draw_pose(picture.transpose(2, 0, 1), answer, edges=self.edges, min_confidence=0)
+            )
+        return found
 
     def metrics(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Gives the share of joints found, [B], and each joint's error (−1: not labelled)."""

@@ -17,8 +17,9 @@ from avssl.errors import InputError
 from avssl.files import replacing
 from avssl.progress import progress_bar
 from avssl.run.folder import HEAD_FILE
-from avssl.run.overlay import OverlayWriter, draw_pose
+from avssl.run.overlay import OverlayWriter
 from avssl.task import widths_of
+from avssl.transform.drawing import draw_pose
 
 
 def load_pose(run: str | Path) -> Pose:

@@ -62,10 +62,10 @@ def sample_sheet(
             made.append(make_example(task, catalog, lambda: fetcher, index=index, rng=rng))
     except (AvsslError, OSError) as error:
         return [], f"No samples are shown: {error}"
-    answers, why = _answers(config, [example for _, example in made])
+    answers, drawn, why = _answers(config, [example for _, example in made])
     pictures = []
     for number, (plan, example) in enumerate(made):
-        image = _strip(example.arrays)
+        image = drawn[number] if drawn else _strip(example.arrays)
         if image is None:
             return [], "The samples of this task hold no pictures."
         label = plan.target.get("label")
@@ -190,13 +190,14 @@ def _note(
 
 def _answers(
     config: TrainConfig, examples: Sequence[Example]
-) -> tuple[NDArray[np.float64] | None, str]:
+) -> tuple[NDArray[np.float64] | None, list[NDArray[np.uint8]], str]:
     """Runs the newest checkpoint on the examples.
 
     Returns:
         How sure it is of each class, float64 [num, classes], None where the task has no classes;
-        and one line. A metric `score` (log odds of class 1 in an even mix) goes before the logits,
-        which hold the mix of the training.
+        the pictures with the answers drawn in, where the task draws (`drawn`); and one line. A
+        metric `score` (log odds of class 1 in an even mix) goes before the logits, which hold the
+        mix of the training.
     """
     import torch
     from safetensors.torch import load_file
@@ -206,7 +207,7 @@ def _answers(
 
     saved = list_checkpoints(config.out)
     if not saved:
-        return None, "There is no checkpoint yet, so no answers."
+        return None, [], "There is no checkpoint yet, so no answers."
     try:
         with torch.random.fork_rng():
             learner = build_learner(config).eval()
@@ -216,7 +217,7 @@ def _answers(
             {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
         )
     except (AvsslError, OSError, RuntimeError) as error:
-        return None, f"No answers: {str(error).splitlines()[0]}"
+        return None, [], f"No answers: {str(error).splitlines()[0]}"
     batch = {
         name: torch.from_numpy(np.stack([example.arrays[name] for example in examples]))
         for name in examples[0].arrays
@@ -228,7 +229,13 @@ def _answers(
         metrics = config.task.metrics(out, batch)
         if "score" in metrics:
             score = metrics["score"].double()
-            return torch.stack([torch.sigmoid(-score), torch.sigmoid(score)], dim=1).numpy(), said
+            return (
+                torch.stack([torch.sigmoid(-score), torch.sigmoid(score)], dim=1).numpy(),
+                [],
+                said,
+            )
         if "logits" in out and out["logits"].ndim == 2:
-            return out["logits"].double().softmax(dim=1).numpy(), said
-    return None, ""
+            return out["logits"].double().softmax(dim=1).numpy(), [], said
+        if hasattr(config.task, "drawn"):
+            return None, config.task.drawn(out, batch), f"{said} The truth is white."
+    return None, [], ""
