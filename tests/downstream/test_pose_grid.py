@@ -1,0 +1,78 @@
+"""Grids of runs: every cell once, the rate chosen on validation, figures from test."""
+
+import json
+
+import numpy as np
+import pytest
+
+from avssl.cli import main
+from avssl.run.pose_grid import Setting, as_markdown, grid, run_grid, summarise, t_interval
+
+
+def result(row: str, seed: int, lr: float, validation: float, test: float) -> dict:
+    cell = {"row": row, "num_labels": 50, "tune": "full", "layer": "", "seed": seed, "lr": lr}
+    return {**cell, "validation": {"pck_mean": validation}, "test": {"pck_mean": test}}
+
+
+def test_the_rate_is_chosen_on_validation_and_the_figures_are_of_test() -> None:
+    results = [
+        # the higher test figures are those of the rate that validation does not choose
+        result("a", 0, 1e-3, 0.5, 0.1), result("a", 1, 1e-3, 0.7, 0.3),
+        result("a", 0, 2e-3, 0.9, 0.8), result("a", 1, 2e-3, 0.1, 0.9),
+        result("b", 0, 1e-3, 0.4, 0.2), result("b", 0, 2e-3, 0.3, 0.9), result("b", 1, 2e-3, 1, 1),
+    ]  # fmt: skip
+    first, second = summarise(results)
+    assert (first.row, first.lr, first.values) == ("a", 1e-3, (0.1, 0.3))
+    # seed 1 of b is not there for both rates yet: it does not count
+    assert (second.row, second.lr, second.values) == ("b", 1e-3, (0.2,))
+    assert "| a | 50 | full | last | 0.001 | 0.200" in as_markdown([first])
+
+
+def test_the_interval_is_students() -> None:
+    low, high = t_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    # mean 3, deviation sqrt(2.5), t for 4 degrees of freedom 2.776 (any printed table)
+    assert (low, high) == pytest.approx(
+        (3 - 2.7764 * np.sqrt(0.5), 3 + 2.7764 * np.sqrt(0.5)), abs=1e-3
+    )
+    assert np.isnan(t_interval([1.0])).all()
+
+
+def test_cells_have_names_of_their_own_and_early_seeds_come_first() -> None:
+    cells = grid(
+        {"random": [], "ours": ["run_a", "run_b"]},
+        labels=[10, 0], seeds=[0, 1, 2], rates=[1e-3, 2e-3], tunes=["full", "frozen"],
+    )  # fmt: skip
+    assert len(cells) == len({cell.name for cell in cells}) == 48
+    assert [cell.seed for cell in cells] == sorted(cell.seed for cell in cells)
+    assert {cell.init for cell in cells if cell.row == "ours"} == {"run_a", "run_b"}
+    assert {cell.init for cell in cells if cell.row == "random"} == {""}
+    assert all("/" not in cell.name and " " not in cell.name for cell in cells)
+
+
+@pytest.mark.slow
+def test_a_grid_goes_on_where_it_was(data, tmp_path, monkeypatch) -> None:
+    setting = Setting(data=str(data), steps=3, changes={"batch_size": 4, "task.size_px": 32})
+    cells = grid({"random": []}, labels=[10, 20], seeds=[0], rates=[1e-3])
+    first = run_grid(cells[:1], setting, tmp_path, quiet=True)
+    path = tmp_path / "results" / f"{cells[0].name}.json"
+    before = path.stat().st_mtime_ns
+    both = run_grid(cells, setting, tmp_path, quiet=True)
+    assert path.stat().st_mtime_ns == before and both[0] == first[0]
+    assert [found["num_labels"] for found in both] == [10, 20]
+    assert set(both[1]["test"]) == set(both[1]["validation"]) >= {"pck_mean", "error_px"}
+    assert not list((tmp_path / "runs").iterdir())  # their weights are not kept
+
+
+@pytest.mark.slow
+def test_the_curve_from_the_command_line(data, tmp_path, capsys) -> None:
+    words = ["pose", "curve", "--data", str(data), "--out", str(tmp_path / "curve"), "--quiet"]
+    words += ["--labels", "10", "0", "--seeds", "2", "--lr", "1e-3", "--steps", "2"]
+    assert main([*words, "--init", "random="]) == 0
+    assert "| random | 10 |" in capsys.readouterr().out
+    assert (tmp_path / "curve" / "curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert len(list((tmp_path / "curve" / "results").glob("*.json"))) == 4
+    assert (
+        json.loads(next((tmp_path / "curve" / "results").glob("*.json")).read_text())["steps"] == 2
+    )
+    assert main([*words, "--init", "random"]) == 2
+    assert "write NAME=REF" in capsys.readouterr().err
