@@ -70,12 +70,12 @@ class Pose:
             else self.view_of_box(tuple(map(float, boxes_px[k])))  # type: ignore[arg-type]
             for k in range(len(frames))
         ]
-        return self.predict_views(frames, views, flip_test=flip_test)
+        return self.predict_views(list(frames), views, flip_test=flip_test)
 
     def predict_views(
-        self, frames: NDArray[np.uint8], views: Sequence[View], *, flip_test: bool = True
+        self, frames: Sequence[NDArray[np.uint8]], views: Sequence[View], *, flip_test: bool = True
     ) -> NDArray[np.float32]:
-        """Gives joints in pixels of the frames, each frame seen through its view."""
+        """Gives joints in pixels of the frames [3, H, W] of any sizes, each through its view."""
         found = np.zeros((len(frames), len(self.task.joints), 3), dtype=np.float32)
         for start in range(0, len(frames), _BATCH):
             part = range(start, min(start + _BATCH, len(frames)))

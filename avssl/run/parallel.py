@@ -71,7 +71,8 @@ def threads_beside_loaders(here: Processes) -> Iterator[None]:
     """Leaves cores to the loaders: networks on the CPU use the others, OMP_NUM_THREADS as given.
 
     A thread on every core and loaders beside them wait for each other at every layer: on two cores
-    a step took 405 and 491 ms (MJPEG, H.264), with one thread 340 and 371 (docs/benchmarks.md). The
+    a step took 405 and 491 ms (MJPEG, H.264), with one thread 340 and 371 (docs/benchmarks.md). On
+    a busy machine waiting threads cost far more: 100 frames of `pose predict` took 94 s, not 9. The
     number follows from the cores alone, so that `workers` changes no sum.
     """
     if here.device.type != "cpu" or "OMP_NUM_THREADS" in os.environ:

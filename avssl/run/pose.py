@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from avssl.config import read_config
@@ -18,6 +19,7 @@ from avssl.files import replacing
 from avssl.progress import progress_bar
 from avssl.run.folder import HEAD_FILE
 from avssl.run.overlay import OverlayWriter
+from avssl.run.parallel import Processes, threads_beside_loaders
 from avssl.task import widths_of
 from avssl.transform.drawing import draw_pose
 
@@ -148,16 +150,17 @@ def command(arguments: Sequence[str]) -> int:
     if out.suffix != ".mp4":
         raise InputError(f"{out}: the video that is written must end in .mp4")
     table = Path(options.csv) if options.csv else out.with_suffix(".csv")
-    joints = predict_video(
-        load_pose(options.run),
-        options.video,
-        out=out,
-        csv_path=table,
-        box_px=tuple(options.box) if options.box else None,
-        scorer=f"avssl_{Path(options.run).name}",
-        min_confidence=options.min_confidence,
-        quiet=options.quiet,
-    )
+    with threads_beside_loaders(Processes(device=torch.device("cpu"))):
+        joints = predict_video(
+            load_pose(options.run),
+            options.video,
+            out=out,
+            csv_path=table,
+            box_px=tuple(options.box) if options.box else None,
+            scorer=f"avssl_{Path(options.run).name}",
+            min_confidence=options.min_confidence,
+            quiet=options.quiet,
+        )
     sure = float((joints[..., 2] >= options.min_confidence).mean()) if joints.size else 0.0
     print(f"{out}, {table}: {len(joints)} frames, {sure:.0%} of the joints drawn")
     return 0

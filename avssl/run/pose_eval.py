@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from avssl.catalog import Catalog
@@ -20,6 +21,7 @@ from avssl.downstream.pose_model import Pose
 from avssl.errors import InputError
 from avssl.files import write_json
 from avssl.progress import progress_bar
+from avssl.run.parallel import Processes, threads_beside_loaders
 from avssl.transform.poses import box_around
 
 FLIC_JOINTS = tuple(f"{side}_{part}" for side in ("left", "right") for part in ("elbow", "wrist"))
@@ -57,29 +59,32 @@ def answers(
     fetcher = Fetcher(catalog.directory)
     predictions, truth, heads, boxes, sizes, ids = [], [], [], [], [], []
     with progress_bar("pose", total=len(rows), unit="person", quiet=quiet) as bar:
-        for index in rows:
-            row = catalog.row(int(index))
-            cells = data.labels_of(row)
-            assert cells is not None
-            frames = fetcher.frames(row, (row.start_s,)).frames
-            assert frames is not None
-            view = data.standing_view(row, crop=pose.task.crop, size_px=pose.task.size_px)
-            # back to the source's pixels: what is stored may be a smaller picture
-            scale = float(cells.get("scale", 1.0))
-
-            def back(values: Any, scale: float = scale) -> NDArray[np.float64]:
-                return (np.asarray(values, dtype=np.float64) + 0.5) / scale - 0.5
-
-            joints = data.joints_of(cells)
-            predictions.append(
-                back(pose.predict_views(frames, [view], flip_test=flip_test)[0, :, :2])
-            )
-            truth.append(back(joints))
-            heads.append(back(cells["head_box_px"]) if cells.get("head_box_px") else None)
-            boxes.append(back(cells.get("box_px") or box_around(joints)))
-            sizes.append((row.width_px / scale, row.height_px / scale))
-            ids.append(f"{row.store}:{row.video_offset}")
-            bar.advance()
+        for start in range(0, len(rows), _BATCH):
+            frames, views, scales = [], [], []
+            for index in rows[start : start + _BATCH]:
+                row = catalog.row(int(index))
+                cells = data.labels_of(row)
+                assert cells is not None
+                shown = fetcher.frames(row, (row.start_s,)).frames
+                assert shown is not None
+                frames.append(shown[0])
+                views.append(
+                    data.standing_view(row, crop=pose.task.crop, size_px=pose.task.size_px)
+                )
+                scale = float(cells.get("scale", 1.0))
+                scales.append(scale)
+                joints = data.joints_of(cells)
+                head = cells.get("head_box_px")
+                truth.append(_source_px(joints, scale))
+                heads.append(None if head is None else _source_px(head, scale))
+                boxes.append(_source_px(cells.get("box_px") or box_around(joints), scale))
+                sizes.append((row.width_px / scale, row.height_px / scale))
+                ids.append(f"{row.store}:{row.video_offset}")
+            found_px = pose.predict_views(frames, views, flip_test=flip_test)[..., :2]
+            predictions += [
+                _source_px(one, scale) for one, scale in zip(found_px, scales, strict=True)
+            ]
+            bar.advance(len(frames))
     nowhere = np.full(4, np.nan)
     any_head = any(head is not None for head in heads)
     return Answers(
@@ -90,6 +95,11 @@ def answers(
         picture_size=np.asarray(sizes, dtype=np.float64),
         image_ids=ids,
     )
+
+
+def _source_px(values: Any, scale: float) -> NDArray[np.float64]:
+    """Gives pixels of the source: what is stored may be a smaller picture."""
+    return (np.asarray(values, dtype=np.float64) + 0.5) / scale - 0.5
 
 
 def evaluate_pose(
@@ -150,13 +160,14 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(list(arguments))
     from avssl.run.pose import load_pose
 
-    scores, official = evaluate_pose(
-        load_pose(options.run),
-        options.data,
-        split=options.split,
-        flip_test=not options.no_flip_test,
-        quiet=options.quiet,
-    )
+    with threads_beside_loaders(Processes(device=torch.device("cpu"))):
+        scores, official = evaluate_pose(
+            load_pose(options.run),
+            options.data,
+            split=options.split,
+            flip_test=not options.no_flip_test,
+            quiet=options.quiet,
+        )
     print(scores)
     for name, figures in official.items():
         shown = {k: v for k, v in figures.items() if isinstance(v, float) and math.isfinite(v)}

@@ -141,6 +141,9 @@ def run_grid(
 
 
 def _run(cell: Cell, setting: Setting, home: Path) -> dict[str, Any]:
+    import torch
+
+    from avssl.run.parallel import Processes, threads_beside_loaders
     from avssl.run.pose import load_pose
     from avssl.run.pose_eval import evaluate_pose
     from avssl.run.train import train
@@ -150,7 +153,8 @@ def _run(cell: Cell, setting: Setting, home: Path) -> dict[str, Any]:
     pose = load_pose(out)
     result: dict[str, Any] = {**dataclasses.asdict(cell), "steps": setting.steps}
     for split in ("validation", "test"):
-        scores, _ = evaluate_pose(pose, setting.data, split=split)
+        with threads_beside_loaders(Processes(device=torch.device("cpu"))):
+            scores, _ = evaluate_pose(pose, setting.data, split=split)
         result[split] = {
             name: scores.as_dict()[name]
             for name in ("pck_mean", "pck_mean_of_joints", "auc", "error_px", "median_error_px")
