@@ -1,5 +1,6 @@
 """Byte ranges give what the file gives; every group is decoded at most once."""
 
+import dataclasses
 import pickle
 from pathlib import Path
 
@@ -177,3 +178,22 @@ def test_few_files_stay_open(made, tmp_path):
     for row in rows * 2:
         fetcher.frames(row, [0.5])
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) <= before + 2
+
+
+def test_a_set_behind_a_url_is_read_by_the_same_ranges(made):
+    """fsspec's file system in memory stands for any store that it speaks to."""
+    import fsspec
+
+    folder, _, row, _ = made
+    place = f"memory://{folder.name}"
+    with fsspec.open(f"{place}/shard.tar", "wb") as stream:
+        stream.write((folder / "shard.tar").read_bytes())
+    times_s = [1.5, 0.1, 0.75]
+    there, here = Fetcher(place), Fetcher(folder)
+    np.testing.assert_array_equal(
+        there.frames(row, times_s).frames, here.frames(row, times_s).frames
+    )
+    one, other = (f.sound(row, 0.5, 0.4, 48000).sound for f in (there, here))
+    np.testing.assert_array_equal(one.samples, other.samples)
+    with pytest.raises(MediaError, match=r"gone\.tar"):
+        there.frames(dataclasses.replace(row, store="gone.tar"), [0.5])
