@@ -1,4 +1,4 @@
-"""Pictures drawn into a video, its sound kept as it is where mp4 can hold it."""
+"""Pictures drawn into a video, beside its sound on the same clock."""
 
 import os
 from fractions import Fraction
@@ -14,20 +14,22 @@ from avssl.decode.reader import Reader
 from avssl.errors import AvsslError
 from avssl.files import PARTIAL_SUFFIX
 
-_COPIED = ("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac")
-"""Sound that an mp4 holds as it is; any other is coded again as AAC."""
+_COPIED = ("aac", "mp3", "ac3", "eac3", "alac")
+"""Sound that an mp4 holds as it is, where its times are whole samples; any other is coded again as
+mono AAC from the reader's exact samples (AVI tells no times, Matroska rounds to milliseconds)."""
+_RATE_HZ = 48_000
 _CLOCK = Fraction(1, 90_000)
-_ROUNDED_S = 0.004
 
 
 class OverlayWriter:
-    """Writes an mp4 (H.264, the frames' own times) with the sound of its source, all or nothing."""
+    """Writes an mp4 (H.264, the frames' own times) with its source's sound, all or nothing."""
 
     def __init__(self, path: str | os.PathLike[str], *, source: str | Path, reader: Reader) -> None:
         self.target = Path(path)
         self.target.parent.mkdir(parents=True, exist_ok=True)
         self._partial = self.target.with_name(f".{self.target.stem}{PARTIAL_SUFFIX}.mp4")
         self._source = os.fspath(source)
+        self._reader = reader
         self._has_sound = reader.info.has_sound
         self._begun = False
         self._out: Any = None
@@ -58,58 +60,48 @@ class OverlayWriter:
         video.codec_context.options = {"preset": "veryfast", "crf": "20"}
         self._video = video
         if self._has_sound:
-            self._copy_sound_stream()
+            self._add_sound_stream()
 
-    def _copy_sound_stream(self) -> None:
+    def _add_sound_stream(self) -> None:
         # the stream has to be there before the first packet is written
         with av.open(self._source) as file:
             stream = file.streams.audio[0]
-            if stream.codec_context.name in _COPIED:
+            rate = stream.codec_context.sample_rate
+            exact = stream.time_base == Fraction(1, rate) if rate else False
+            self._copied = exact and stream.codec_context.name in _COPIED
+            if self._copied:
                 self._sound = self._out.add_stream_from_template(stream)
-                self._coded_again = False
             else:
-                rate = stream.codec_context.sample_rate or 48000
-                self._sound = self._out.add_stream("aac", rate=rate, layout="stereo")
-                self._coded_again = True
+                self._sound = self._out.add_stream("aac", rate=_RATE_HZ, layout="mono")
 
-    def _write_sound(self) -> None:
+    def _copy_sound(self) -> None:
         with av.open(self._source) as file:
             stream = file.streams.audio[0]
-            rate = stream.codec_context.sample_rate or 48000
-            base = stream.time_base or Fraction(1, rate)
-            shift = round(self._start_s / base)
-            if not self._coded_again:
-                self._copy_packets(file, stream, rate=rate)
-                return
-            for frame in file.decode(stream):
-                if frame.pts is None or frame.pts < shift:
+            shift = round(self._start_s / (stream.time_base or Fraction(1, _RATE_HZ)))
+            for packet in file.demux(stream):
+                if packet.pts is None or packet.dts is None or packet.size == 0:
                     continue
-                frame.pts -= shift
-                for packet in self._sound.encode(frame):
-                    self._out.mux(packet)
-            for packet in self._sound.encode(None):
+                packet.pts -= shift
+                packet.dts -= shift
+                if packet.pts + (packet.duration or 0) < -stream.codec_context.sample_rate // 10:
+                    continue  # heard before the first picture
+                packet.stream = self._sound
                 self._out.mux(packet)
 
-    def _copy_packets(self, file: Any, stream: Any, *, rate: int) -> None:
-        """Copies the coded sound; times that a container rounded become exact again."""
-        size, follows = stream.codec_context.frame_size, None
-        for packet in file.demux(stream):
-            if packet.pts is None or packet.size == 0:
+    def _code_sound(self) -> None:
+        """Codes what the reader hears: its times are exact whatever the container rounds."""
+        for block in self._reader.iter_sound(rate_hz=_RATE_HZ):
+            at = round((block.start_s - self._start_s) * _RATE_HZ)
+            samples = block.samples[:, max(0, -at) :]
+            if not samples.shape[1]:
                 continue
-            told = float(packet.pts * packet.time_base - self._start_s) * rate
-            length = size or round((packet.duration or 0) * packet.time_base * rate)
-            if told + length <= 0 and told < -rate // 10:
-                continue  # heard before the first picture
-            near = follows is not None and abs(told - follows) < _ROUNDED_S * rate
-            whole = round(told / length) * length if length else told
-            first = whole if abs(told - whole) < float(packet.time_base) * rate else told
-            at = follows if near and follows is not None else round(first)
-            follows = at + length
-            packet.time_base = Fraction(1, rate)
-            packet.pts = packet.dts = at
-            packet.duration = length
-            packet.stream = self._sound
-            self._out.mux(packet)
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(samples), format="fltp", layout="mono"
+            )
+            frame.sample_rate, frame.pts = _RATE_HZ, max(0, at)
+            frame.time_base = Fraction(1, _RATE_HZ)
+            self._out.mux(self._sound.encode(frame))
+        self._out.mux(self._sound.encode(None))
 
     def close(self) -> None:
         """Ends the file and puts it in its place.
@@ -123,7 +115,7 @@ class OverlayWriter:
             self._out.mux(packet)
         if self._has_sound:
             try:
-                self._write_sound()
+                self._copy_sound() if self._copied else self._code_sound()
             except FFmpegError as error:
                 raise AvsslError(f"{self._source}: its sound cannot be kept ({error})") from error
         self._out.close()

@@ -204,7 +204,7 @@ def test_a_video_gets_joints_sound_and_a_table(run, labelled, tmp_path, capsys) 
             )
             frame.pts = number
             out.mux(stream.encode(frame))
-        tone = (0.3 * np.sin(np.arange(48000) * 0.05)).astype(np.float32)
+        tone = (0.3 * np.sin(np.arange(48000) ** 2 * 2e-6)).astype(np.float32)
         for at in range(0, 48000, 1024):
             block = av.AudioFrame.from_ndarray(
                 tone[None, at : at + 1024], format="fltp", layout="mono"
@@ -221,7 +221,12 @@ def test_a_video_gets_joints_sound_and_a_table(run, labelled, tmp_path, capsys) 
         np.testing.assert_allclose(reader.frame_times_s, np.arange(25) / 25, atol=1e-3)
         one = reader.sound(start_s=0.2, duration_s=0.5, rate_hz=48000).samples
         other = before.sound(start_s=0.2, duration_s=0.5, rate_hz=48000).samples
-        assert np.abs(one - other).max() < 1e-3  # the same packets
+        # Matroska rounds its times, so the sound is coded anew: to the sample, a lossy copy
+        lags = [
+            np.corrcoef(one[0, 99 + d : 20000 + d], other[0, 99:20000])[0, 1] for d in range(-9, 10)
+        ]
+        assert int(np.argmax(lags)) == 9
+        assert max(lags) > 0.99
         assert (
             np.abs(reader.frames_at([0.5])[0].astype(int) - before.frames_at([0.5])[0]).max() > 60
         )
