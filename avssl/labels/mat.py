@@ -1,34 +1,27 @@
-"""MATLAB v5 files (.mat up to `-v7`), read safely: scipy does the reading, this checks first.
+"""MATLAB v5 files (.mat up to `-v7`), read safely, and how to get at what they hold.
 
-scipy trusts the sizes in a file: a few bytes can ask for gigabytes, and cells nested in cells can
-overflow the stack. So the variable is unpacked under a limit and its structure is walked before
-scipy sees it. Format: "MAT-File Format", MathWorks, R2021a, chapter 1.
+A variable is unpacked under a limit; `mat_values` makes arrays of its bytes. Format: "MAT-File
+Format", MathWorks, R2021a, chapter 1.
 """
 
-import io
 import math
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import InputError
+from avssl.labels.mat_values import MAX_DEPTH, DamagedError, Variable
 
 MAX_FILE_BYTES = 1 << 30
 MAX_UNPACKED_BYTES = 1 << 30
-MAX_MATRICES = 6_000_000
-"""Each costs scipy nearly 1 kB, whatever it holds; MPII's release has some 2.5 million."""
-MAX_DEPTH = 32
-MAX_FILLED = 1 << 20
-"""Letters that scipy would make up where a text has a size and no data."""
 _HEADER_BYTES = 128
-_MATRIX, _COMPRESSED = 14, 15
-_CELL, _STRUCT, _CHAR, _NUMERIC = 1, 2, 4, range(6, 16)
+_COMPRESSED = 15
 
 
 def read_mat(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
@@ -56,13 +49,11 @@ def read_mat(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
     order = _byte_order(path, data)
     for matrix in _matrices(path, data, order):
         try:
-            walk = _Walk(matrix, order)
-            if walk.name() != name:
-                continue
-            walk.check()
-        except _DamagedError as damage:
+            variable = Variable(matrix, order)
+            if variable.name() == name:
+                return variable.value()
+        except DamagedError as damage:
             raise InputError(f"{path}: damaged ({damage}); get the file again") from None
-        return _load(path, data[:_HEADER_BYTES] + matrix, name)
     raise InputError(f"{path}: holds no variable {name!r}; is it the right file?")
 
 
@@ -132,10 +123,11 @@ def _of_text(letters: str) -> float:
         return math.nan
 
 
-def _byte_order(path: Path, data: bytes) -> str:
+def _byte_order(path: Path, data: bytes) -> Literal["<", ">"]:
     if data.startswith(b"\x89HDF") or (data[:10] == b"MATLAB 7.3" and b"HDF5" in data[:128]):
         raise InputError(f"{path}: MATLAB 7.3 (HDF5); save it again in MATLAB with -v7")
-    order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
+    orders: dict[bytes, Literal["<", ">"]] = {b"IM": "<", b"MI": ">"}
+    order = orders.get(data[126:128])
     if order is None or not data.startswith(b"MATLAB 5.0"):
         raise InputError(f"{path}: not a MATLAB v5 file; get the file again, or save it with -v7")
     if struct.unpack_from(f"{order}H", data, 124)[0] != 0x0100:
@@ -167,131 +159,3 @@ def _matrices(path: Path, data: bytes, order: str) -> Iterator[bytes]:
             matrix = data[at : at + 8 + size]
         yield matrix
         at += 8 + size
-
-
-def _load(path: Path, data: bytes, name: str) -> NDArray[Any]:
-    from scipy.io import loadmat
-
-    try:
-        found = loadmat(
-            io.BytesIO(data), variable_names=[name], struct_as_record=True, squeeze_me=False
-        )
-        return found[name]
-    except Exception as error:  # scipy raises whatever a wrong byte leads to
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise InputError(f"{path}: damaged ({reason}); get the file again") from None
-
-
-class _DamagedError(Exception):
-    """The bytes do not hold what their sizes say."""
-
-
-class _Walk:
-    """Walks the tags of one variable without making anything of them."""
-
-    def __init__(self, data: bytes, order: str) -> None:
-        self.data = data
-        self.words: Callable[[bytes, int], tuple[int, int]] = struct.Struct(
-            f"{order}II"
-        ).unpack_from  # type: ignore[assignment]
-        self.order = order
-        self.num_matrices = 0
-        self.leaves: set[bytes] = set()
-        """First bytes of small matrices found good: files hold millions of a few kinds."""
-
-    def element(self, at: int, end: int) -> tuple[int, int, int, int]:
-        """Gives kind, start, number of bytes and where the next element is."""
-        if at + 8 > end:
-            raise _DamagedError(f"ends within a tag at {at}")
-        kind, size = self.words(self.data, at)
-        if kind >> 16:  # up to four bytes stand in the tag itself
-            kind, size, start, following = kind & 0xFFFF, kind >> 16, at + 4, at + 8
-            if size > 4:
-                raise _DamagedError(f"small element of {size} bytes at {at}")
-        else:
-            start = at + 8
-            following = start + size + -size % 8
-        if start + size > end:
-            raise _DamagedError(f"element at {at} ends beyond its place")
-        return kind, start, size, min(following, end)
-
-    def head(self, at: int, end: int) -> tuple[int, int, str, int]:
-        """Gives a matrix's class, number of elements, name, and where its content begins."""
-        _, start, size, at = self.element(at, end)
-        if size != 8:
-            raise _DamagedError(f"no flags at {start}")
-        flags = self.words(self.data, start)[0]
-        _, start, size, at = self.element(at, end)
-        if size % 4 or not 8 <= size <= 128:
-            raise _DamagedError(f"no dimensions at {start}")
-        shape = struct.unpack_from(f"{self.order}{size // 4}i", self.data, start)
-        if min(shape) < 0:
-            raise _DamagedError(f"dimensions {shape}")
-        _, start, size, at = self.element(at, end)
-        name = self.data[start : start + size].decode("latin-1") if size else ""
-        return flags & 0xFFFF, math.prod(shape), name, at
-
-    def name(self) -> str:
-        """Gives the variable's name."""
-        kind, start, size, _ = self.element(0, len(self.data))
-        if kind != _MATRIX or not size:
-            return ""
-        return self.head(start, start + size)[2]
-
-    def check(self) -> None:
-        """Raises where sizes lie or what stands there is no number, text, cell or struct."""
-        self.matrix(0, len(self.data), 0)
-
-    def matrix(self, at: int, end: int, depth: int) -> int:
-        """Checks a matrix and what is in it; gives where the next one is."""
-        begin = at
-        self.num_matrices += 1
-        if self.num_matrices > MAX_MATRICES:
-            raise _DamagedError(f"more than {MAX_MATRICES} matrices")
-        if self.data[at : at + 52] in self.leaves or self.data[at : at + 56] in self.leaves:
-            following = at + 8 + self.words(self.data, at)[1]
-            if following <= end:
-                return following
-        kind, start, size, following = self.element(at, end)
-        if kind != _MATRIX:
-            raise _DamagedError(f"type {kind} for a matrix at {at}")
-        if not size:  # [] in short
-            return following
-        end = start + size
-        flags, count, _, at = self.head(start, end)
-        kind = flags & 0xFF
-        if kind in (_CELL, _STRUCT):
-            if depth >= MAX_DEPTH:
-                raise _DamagedError(f"nested deeper than {MAX_DEPTH}")
-            if kind == _STRUCT:
-                at, num_fields = self.fields(at, end)
-                if not num_fields and count > MAX_FILLED:
-                    raise _DamagedError(f"{count} structs without fields")
-                count *= num_fields
-            if count * 8 > end - at:
-                raise _DamagedError(f"{count} elements in {end - at} bytes")
-            for _ in range(count):
-                at = self.matrix(at, end, depth + 1)
-        elif kind == _CHAR or kind in _NUMERIC:
-            content, is_complex = at, flags & 0x0800
-            for _ in range(2 if is_complex else 1):
-                _, start, size, at = self.element(at, end)
-                if count > (size or MAX_FILLED):
-                    raise _DamagedError(f"{count} elements in {size} bytes")
-            # all that was looked at lies in these bytes: the size in the tag, or beside it
-            if content == begin + 48 and not is_complex and following == end:
-                self.leaves.add(self.data[begin:start])
-        else:
-            raise _DamagedError(f"class {kind} is no number, text, cell or struct")
-        return following
-
-    def fields(self, at: int, end: int) -> tuple[int, int]:
-        """Gives where a struct's values begin and how many fields an element has."""
-        _, start, size, at = self.element(at, end)
-        if size != 4:
-            raise _DamagedError(f"no length of field names at {start}")
-        (length,) = struct.unpack_from(f"{self.order}i", self.data, start)
-        _, _, size, at = self.element(at, end)
-        if length <= 0 or size % length:
-            raise _DamagedError(f"field names of length {length}")
-        return at, size // length

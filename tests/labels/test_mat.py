@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from avssl.errors import InputError
-from avssl.labels import mat
+from avssl.labels import mat, mat_values
 from avssl.labels.mat import elements, field, number, numbers, read_mat, text
 
 HEADER = b"MATLAB 5.0 MAT-file, made by hand".ljust(124)
@@ -123,6 +123,59 @@ def test_changed_bytes_are_read_or_refused(
         assert isinstance(found, np.ndarray) and found.size <= 1 << 20
 
 
+KINDS = ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "c16", "c8", "?"]
+SHAPES = st.lists(st.integers(0, 4), min_size=2, max_size=4)
+ARRAYS = st.builds(
+    lambda kind, shape, seed: np.random.default_rng(seed).integers(0, 100, shape).astype(kind),
+    st.sampled_from(KINDS),
+    SHAPES,
+    st.integers(0, 99),
+)
+LETTERS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=9)
+
+
+def boxed(values: list[Any]) -> Any:
+    cell = np.empty((len(values), 1), object)
+    cell[:, 0] = values
+    return cell
+
+
+VALUES: Any = st.recursive(
+    ARRAYS | LETTERS.filter(lambda one: not one.endswith(" ")) | st.floats(allow_nan=False),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=4).map(boxed)
+        | st.dictionaries(st.sampled_from(["a", "bc", "d_1"]), inner, min_size=1)
+    ),
+    max_leaves=12,
+)
+
+
+def same(ours: Any, theirs: Any) -> None:
+    assert type(ours) is type(theirs)
+    if not isinstance(theirs, np.ndarray):
+        return
+    assert ours.shape == theirs.shape and ours.dtype.names == theirs.dtype.names
+    if theirs.dtype.names:
+        for name in theirs.dtype.names:
+            same(ours[name], theirs[name])
+    elif theirs.dtype == object:
+        for one, other in zip(ours.ravel(), theirs.ravel(), strict=True):
+            same(one, other)
+    else:
+        assert ours.dtype.kind == theirs.dtype.kind or not theirs.size
+        assert np.array_equal(ours, theirs)
+
+
+@given(value=VALUES, packed=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_values_equal_scipys(
+    value: Any, packed: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.mat"
+    savemat(path, {"x": value}, do_compression=packed)
+    same(read_mat(path, "x"), loadmat(path)["x"])
+
+
 def nested(depth: int) -> bytes:
     inner = matrix(6, (0, 0), element(9, b""))
     for level in range(depth):
@@ -139,6 +192,7 @@ LIES = {
     "letters": matrix(4, (1, 2**31 - 1), element(4, b""), name=b"x"),
     "numbers": matrix(6, (2**15, 2**15), element(9, bytes(8)), name=b"x"),
     "negative": matrix(6, (-1, 3), element(9, bytes(8)), name=b"x"),
+    "overflow": matrix(1, (2**30, 2**30, 2**30, 0), b"", name=b"x"),
     "object": matrix(3, (1, 1), element(1, b"Evil"), name=b"x"),
     "sparse": matrix(5, (3, 3), element(5, bytes(4)), name=b"x"),
     "deep": nested(2000),
@@ -190,7 +244,7 @@ def test_a_bad_matrix_among_many_good_ones_of_its_kind(tmp_path: Path) -> None:
 
 
 def test_too_many_matrices_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mat, "MAX_MATRICES", 100)
+    monkeypatch.setattr(mat_values, "MAX_MATRICES", 100)
     leaf = matrix(6, (1, 1), element(9, bytes(8)))
     for count, refused in ((99, False), (100, True)):
         path = write(tmp_path / "m.mat", matrix(1, (1, count), leaf * count, name=b"x"))
