@@ -7,6 +7,7 @@ over seeds on validation, and only the chosen one's test figures are shown.
 """
 
 import dataclasses
+import functools
 import json
 import re
 import shutil
@@ -20,6 +21,7 @@ import numpy as np
 from avssl.config import TrainConfig, config_from_recipe, replaced
 from avssl.files import write_json
 from avssl.progress import progress_bar
+from avssl.run.jobs import each
 
 _PLAIN = re.compile(r"[^A-Za-z0-9_.=-]+")
 
@@ -119,28 +121,38 @@ def grid(
 
 
 def run_grid(
-    cells: Iterable[Cell], setting: Setting, directory: str | Path, *, quiet: bool = False
+    cells: Iterable[Cell],
+    setting: Setting,
+    directory: str | Path,
+    *,
+    num_processes: int = 1,
+    quiet: bool = False,
 ) -> list[dict[str, Any]]:
     """Runs what is missing and gives all results.
+
+    Args:
+        cells: the runs.
+        setting: what they share.
+        directory: holds "results", one JSON a cell; what stands there is not run again.
+        num_processes: runs beside each other, each on one core.
+        quiet: no progress bar.
 
     Returns:
         One dict a cell: its fields, "validation" and "test" (see `evaluate_pose`), "steps".
     """
-    home = Path(directory)
-    listed = list(cells)
-    found = []
-    with progress_bar("grid", total=len(listed), unit="run", quiet=quiet) as bar:
-        for cell in listed:
+    home, listed = Path(directory), list(cells)
+    paths = [home / "results" / f"{cell.name}.json" for cell in listed]
+    missing = [cell for cell, path in zip(listed, paths, strict=True) if not path.is_file()]
+    start = len(listed) - len(missing)
+    with progress_bar("grid", total=len(listed), unit="run", start=start, quiet=quiet) as bar:
+        run = functools.partial(_run, setting=setting, home=home)
+        for cell, _ in each(run, missing, num_processes=num_processes):
             bar.say(cell.name)
-            path = home / "results" / f"{cell.name}.json"
-            if not path.is_file():
-                write_json(path, _run(cell, setting, home))
-            found.append(json.loads(path.read_text()))
             bar.advance()
-    return found
+    return [json.loads(path.read_text()) for path in paths]
 
 
-def _run(cell: Cell, setting: Setting, home: Path) -> dict[str, Any]:
+def _run(cell: Cell, *, setting: Setting, home: Path) -> None:
     import torch
 
     from avssl.run.parallel import Processes, threads_beside_loaders
@@ -159,8 +171,8 @@ def _run(cell: Cell, setting: Setting, home: Path) -> dict[str, Any]:
             name: scores.as_dict()[name]
             for name in ("pck_mean", "pck_mean_of_joints", "auc", "error_px", "median_error_px")
         }
+    write_json(home / "results" / f"{cell.name}.json", result)
     shutil.rmtree(out)
-    return result
 
 
 @dataclass(frozen=True, kw_only=True)
