@@ -2,13 +2,15 @@
 # From a folder of videos to a trained encoder and a report, in one command.
 #   ./tools/demo.sh              makes a small world of videos first, then does the same with it
 #   ./tools/demo.sh DIR [OUT]    uses your own folder DIR; results go to OUT (default: demo/NAME-OF-DIR)
-# Call it again after a stop: every stage goes on where it was. Sets itself up in .venv (see setup.sh);
-# PIP_ARGS goes to pip, STEPS is the number of training steps (default: the recipe's).
+# With the world, whose joints are known, it also asks what the encoder is worth for finding them, and
+# draws what a network that was trained on them answers. Call it again after a stop: every stage goes on
+# where it was. Sets itself up in .venv (see setup.sh); PIP_ARGS goes to pip, STEPS is the number of
+# training steps (default: the recipes').
 set -euo pipefail
 
 case "${1:-}" in
     -h | --help)
-        sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
 esac
@@ -40,14 +42,36 @@ out="$(cd -- "$out" && pwd -P)"
 say() {
     printf '\n== %s\n' "$*"
 }
+num_stages=$(($# == 0 ? 5 : 2))
+stage=0
+next() {
+    stage=$((stage + 1))
+    say "$* ($stage of $num_stages)"
+}
 if (($# == 0)); then
-    say "A world of videos with sound (1 of 3)"
+    next "A world of videos with sound"
     python "$AVSSL_ROOT/tools/make_world.py" "$source" --train 60 --validation 24 --test 12 --short-side 128
 fi
-say "Prepare: re-encode, measure, quarantine what is broken (2 of 3)"
+next "Prepare: re-encode, measure, quarantine what is broken"
 avssl prepare "$source" "$out/prepared" --gop 1 --short-side-px 128
-say "Train Shuffle and Learn, the small recipe, and write its report (3 of 3)"
-avssl train shuffle-and-learn --data "$out/prepared" --out "$out/run" --recipe small ${STEPS:+--steps "$STEPS"}
+next "Train Shuffle and Learn, the small recipe, and write its report"
+avssl train shuffle-and-learn --data "$out/prepared" --out "$out/run" --recipe small \
+    --vision small-bn ${STEPS:+--steps "$STEPS"}
+
+if (($# == 0)); then
+    next "What is it worth? Joints from 50 labelled pictures, beside random weights and no network at all"
+    if [[ ! -f "$out/labelled/catalog.parquet" ]]; then
+        python "$AVSSL_ROOT/datasets/coco/make_catalog.py" "$source"/truth/coco_*.json "$out/labelled" --images "$source"
+    fi
+    avssl pose curve --data "$out/labelled" --out "$out/pose" --init random= "shuffle-and-learn=$out/run" \
+        --labels 50 --seeds 2 --lr 4e-3 --tune full frozen --workers 2 ${STEPS:+--steps "$STEPS"}
+    next "Joints from all labels, drawn into a video that nothing was trained on"
+    avssl train keypoints --data "$out/labelled" --out "$out/keypoints" --init "$out/run" ${STEPS:+--steps "$STEPS"}
+    avssl eval pose "$out/keypoints" --data "$out/labelled"
+    video="$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["images"][0]["video"])' \
+        "$source/truth/coco_test.json")"
+    avssl pose predict "$out/keypoints" "$source/$video" -o "$out/pose_overlay.mp4"
+fi
 
 took=$((SECONDS - began))
 cat <<DONE
@@ -59,3 +83,8 @@ Done in $((took / 60)) min $((took % 60)) s.
   curves    $AVSSL_VENV/bin/tensorboard --logdir "$out/run"
   python    avssl.load_encoder("$out/run", stream="vision")
 DONE
+if (($# == 0)); then
+    cat <<DONE
+  joints    $out/pose/curve.md, $out/keypoints/report.html (answers drawn), $out/pose_overlay.mp4
+DONE
+fi

@@ -1,30 +1,56 @@
 """`avssl pose curve`: how many labels does it take, from which initial weights?"""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from avssl.config import config_from_recipe
 from avssl.errors import InputError
 from avssl.files import replacing, write_text
 from avssl.run.pose_grid import Line, Setting, as_markdown, grid, run_grid, summarise
+from avssl.run.pose_study import floors_as_markdown, run_floors
 
-RATES = (5e-4, 1e-3, 2e-3, 4e-3)
+RATES = (1e-3, 2e-3, 4e-3, 8e-3)
 
 
-def draw_curve(lines: Sequence[Line], path: str | Path, *, all_labels: int) -> None:
-    """Draws PCK against the number of labels, a line a row, with 95 % intervals over seeds."""
+def draw_curve(
+    lines: Sequence[Line],
+    path: str | Path,
+    *,
+    all_labels: int,
+    floors: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Draws PCK against the number of labels, a line a row, with 95 % intervals over seeds.
+
+    `floors` (see `run_floors`) are dashed.
+    """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    styles = ("o-", "s-", "^-", "D-", "v--", "P--", "X--")
-    for number, row in enumerate(dict.fromkeys(line.row for line in lines)):
-        own = sorted((line.num_labels or all_labels, line) for line in lines if line.row == row)
+    styles = ("o-", "s-", "^-", "D-", "v-", "P-", "X-")
+    names = {line: ", ".join(_differing(line, lines)) for line in lines}
+    for number, name in enumerate(dict.fromkeys(names.values())):
+        own = sorted(
+            ((line.num_labels or all_labels, line) for line in lines if names[line] == name),
+            key=lambda pair: pair[0],
+        )
         counts = [count for count, _ in own]
         means = [line.mean for _, line in own]
-        drawn = axes.plot(counts, means, styles[number % len(styles)], label=row, markersize=5)
+        drawn = axes.plot(counts, means, styles[number % len(styles)], label=name, markersize=5)
         low = [line.interval[0] for _, line in own]
         high = [line.interval[1] for _, line in own]
         axes.fill_between(counts, low, high, color=drawn[0].get_color(), alpha=0.15, linewidth=0)
+    for shade, kind in zip(
+        ("0.3", "0.5", "0.7"), dict.fromkeys(one["kind"] for one in floors), strict=False
+    ):
+        values: dict[int, list[float]] = {}
+        for one in floors:
+            if one["kind"] == kind:
+                values.setdefault(one["num_labels"] or all_labels, []).append(one["test"])
+        counts = sorted(values)
+        means = [sum(values[count]) / len(values[count]) for count in counts]
+        axes.plot(counts, means, "--", marker=".", color=shade, label=kind, linewidth=1)
     axes.set_xscale("log")
     counts = sorted({line.num_labels or all_labels for line in lines})
     axes.set_xticks(counts, [str(count) for count in counts])
@@ -36,6 +62,16 @@ def draw_curve(lines: Sequence[Line], path: str | Path, *, all_labels: int) -> N
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=130)
     plt.close(figure)
+
+
+def _differing(line: Line, lines: Sequence[Line]) -> list[str]:
+    """Gives what tells a row from the others: its name, and tune and layer where they differ."""
+    found = [line.row]
+    if len({other.tune for other in lines}) > 1:
+        found.append(line.tune)
+    if len({other.layer for other in lines}) > 1:
+        found.append(line.layer or "last")
+    return found
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -63,8 +99,12 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--lr", nargs="+", type=float, default=list(RATES))
     parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--tune", choices=("full", "frozen"), default="full")
-    parser.add_argument("--layer", default="", help="layer of the encoder (the last)")
+    parser.add_argument("--tune", nargs="+", choices=("full", "frozen"), default=["full"])
+    parser.add_argument("--layer", nargs="+", default=[], help="layers of the encoder (recipe's)")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="runs beside each other, a core each"
+    )
+    parser.add_argument("--no-floors", action="store_true", help="no regressions beside the rows")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(list(arguments))
     rows: dict[str, list[str]] = {}
@@ -73,6 +113,7 @@ def command(arguments: Sequence[str]) -> int:
         if not found or not name:
             raise InputError(f"--init {text!r}: write NAME=REF, or NAME= for fresh weights")
         rows[name] = [ref for ref in refs.split(",") if ref]
+    recipe = config_from_recipe("keypoints", options.recipe, data=options.data, out=options.out)
     changes = {"vision": options.vision} if options.vision else {}
     setting = Setting(
         data=str(Path(options.data).absolute()),
@@ -85,17 +126,23 @@ def command(arguments: Sequence[str]) -> int:
         labels=options.labels,
         seeds=range(options.seeds),
         rates=options.lr,
-        tunes=(options.tune,),
-        layers=(options.layer,),
+        tunes=options.tune,
+        layers=options.layer or (recipe.task.layer,),
     )
     out = Path(options.out)
-    lines = summarise(run_grid(cells, setting, out, quiet=options.quiet))
+    results = run_grid(cells, setting, out, num_processes=options.workers, quiet=options.quiet)
+    lines, floors = summarise(results), []
+    if not options.no_floors:
+        floors = run_floors(
+            Path(options.data), out, labels=options.labels, seeds=range(options.seeds)
+        )
     from avssl.catalog import Catalog
     from avssl.downstream.keypoints_data import first_labels
 
     all_labels = len(first_labels(Catalog.read(options.data).select(split="train"), 0, seed=0))
-    draw_curve(lines, out / "curve.png", all_labels=all_labels)
-    write_text(out / "curve.md", as_markdown(lines))
-    print(as_markdown(lines))
+    draw_curve(lines, out / "curve.png", all_labels=all_labels, floors=floors)
+    table = as_markdown(lines) + ("\n" + floors_as_markdown(floors) if floors else "")
+    write_text(out / "curve.md", table)
+    print(table)
     print(f"{out}/curve.png, {out}/curve.md")
     return 0

@@ -67,8 +67,10 @@ def test_a_grid_goes_on_where_it_was(data, tmp_path, monkeypatch) -> None:
 def test_the_curve_from_the_command_line(data, tmp_path, capsys) -> None:
     words = ["pose", "curve", "--data", str(data), "--out", str(tmp_path / "curve"), "--quiet"]
     words += ["--labels", "10", "0", "--seeds", "2", "--lr", "1e-3", "--steps", "2"]
-    assert main([*words, "--init", "random="]) == 0
-    assert "| random | 10 |" in capsys.readouterr().out
+    assert main([*words, "--init", "random=", "--workers", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "| random | 10 | full | res4 |" in shown  # the layer that the recipe hands on
+    assert "| HOG | 10 |" in shown and "| mean pose | all |" in shown
     assert (tmp_path / "curve" / "curve.png").read_bytes()[:4] == b"\x89PNG"
     assert len(list((tmp_path / "curve" / "results").glob("*.json"))) == 4
     assert (
