@@ -11,6 +11,7 @@ scenes were fixed before the first result.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -75,7 +76,9 @@ def main() -> int:
             steps=options.steps,
             changes={"vision": options.vision},
         )
-        results = run_grid(cells, setting, out, num_processes=options.workers)
+        run_grid(cells, setting, out, num_processes=options.workers)
+        found = sorted((out / "results").glob("*.json"))  # of earlier calls too
+        results = [json.loads(path.read_text()) for path in found]
         floors = study.run_floors(pictures, out, labels=options.labels, seeds=seeds)
         table = as_markdown(summarise(results)) + "\n" + study.floors_as_markdown(floors)
         write_text(out / "table.md", table)

@@ -130,6 +130,29 @@ def holds_stream(ref: str, stream: str) -> bool:
     return f"{'sound' if stream == 'vision' else 'vision'}_encoder" not in Path(ref).name
 
 
+def initial_encoder(config: TrainConfig, stream: str) -> Any:
+    """Gives the encoder that `config.init` names, or its bare network where that is gone.
+
+    A run that has a checkpoint takes its weights from there: it needs to know the network, not
+    the file that it once began with.
+
+    Raises:
+        InputError: see `load_encoder`, for a run that has not begun.
+    """
+    from avssl.model import build_encoder, load_encoder
+
+    try:
+        return load_encoder(config.init, stream)
+    except InputError:
+        directory = Path(config.out)
+        if not (directory / RUN_FILE).is_file() or not list_checkpoints(directory):
+            raise
+        name = read_run(directory).get("networks", {}).get(stream)
+        if not name:
+            raise
+        return build_encoder(name, stream=stream, seed=config.seed)
+
+
 def say(text: str) -> None:
     """Prints a line for a person on standard error."""
     print(text, file=sys.stderr, flush=True)
@@ -169,6 +192,9 @@ class Notes:
             "data": config.data,
             "data_fingerprint": catalog.fingerprint(),
             "initial_weights": _origin(config),
+            "networks": {
+                stream: getattr(encoder, "name", "") for stream, encoder in learner.encoders.items()
+            },
             "trivial": self.trivial,
             "num_processes": here.num,
             "device": _device_name(here.device),

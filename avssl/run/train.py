@@ -96,12 +96,12 @@ def resume(
 
 def build_learner(config: TrainConfig) -> Learner:
     """Builds the networks: from `init` where it holds the stream, else fresh from the seed."""
-    from avssl.model import build_encoder, load_encoder
+    from avssl.model import build_encoder
 
     encoders: dict[str, Any] = {}
     for stream in config.task.streams:
         if config.init and folder.holds_stream(config.init, stream):
-            encoders[stream] = load_encoder(config.init, stream)
+            encoders[stream] = folder.initial_encoder(config, stream)
         else:
             encoders[stream] = build_encoder(
                 getattr(config, stream), stream=stream, seed=config.seed

@@ -3,6 +3,7 @@
 import dataclasses
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,23 @@ def test_stopping_between_two_logs_changes_nothing(make_config) -> None:
     assert _numbers(stopped)[-1] == _numbers(whole)[-1]
     one, two = (_contents(c.out)["checkpoints/step_00000010.safetensors"] for c in (whole, stopped))
     assert one == two
+
+
+def test_a_run_goes_on_when_its_initial_weights_are_gone(make_config) -> None:
+    first = make_config("first", steps=2)
+    train(first, quiet=True)
+    constant = {"optim.schedule": "constant", "evaluate_every": 0, "init": first.out}
+    whole = make_config("whole", steps=6, **constant)
+    train(whole, quiet=True)
+    stopped = make_config("stopped", steps=3, **constant)
+    train(stopped, quiet=True)
+    new = make_config("new", steps=6, **constant)
+    shutil.rmtree(first.out)
+    resume(stopped.out, steps=6, quiet=True)
+    name = "checkpoints/step_00000006.safetensors"
+    assert _contents(stopped.out)[name] == _contents(whole.out)[name]
+    with pytest.raises(InputError, match="first"):  # one that has not begun does need them
+        train(new, quiet=True)
 
 
 def _numbers(config: TrainConfig) -> list[dict]:
