@@ -108,9 +108,12 @@ def evaluate_pose(
     *,
     split: str = "test",
     flip_test: bool = True,
+    num_resamples: int = 1000,
     quiet: bool = True,
 ) -> tuple[PoseScores, dict[str, Any]]:
     """Gives all figures of a split, and the official ones of MPII or FLIC where they apply.
+
+    The intervals come from `num_resamples` draws of the images.
 
     Raises:
         InputError: the split has no labelled rows, or other joints.
@@ -130,6 +133,7 @@ def evaluate_pose(
         rng=np.random.default_rng(0),
         image_ids=said.image_ids,
         threshold=pose.task.threshold,
+        num_resamples=num_resamples,
         **places,
     )
     official: dict[str, Any] = {}
