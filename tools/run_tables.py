@@ -45,7 +45,14 @@ def main() -> int:
     try:
         from avssl.files import write_text
         from avssl.run import pose_study as study
-        from avssl.run.pose_grid import Setting, as_markdown, grid, run_grid, summarise
+        from avssl.run.pose_grid import (
+            Setting,
+            as_markdown,
+            grid,
+            paired_as_markdown,
+            run_grid,
+            summarise,
+        )
 
         seeds, out = range(options.seeds), options.out
         clips, pictures = study.prepare_data(options.world, out)
@@ -80,7 +87,9 @@ def main() -> int:
         found = sorted((out / "results").glob("*.json"))  # of earlier calls too
         results = [json.loads(path.read_text()) for path in found]
         floors = study.run_floors(pictures, out, labels=options.labels, seeds=seeds)
-        table = as_markdown(summarise(results)) + "\n" + study.floors_as_markdown(floors)
+        lines = summarise(results)
+        parts = (as_markdown(lines), paired_as_markdown(lines), study.floors_as_markdown(floors))
+        table = "\n".join(parts)
         write_text(out / "table.md", table)
         print(table)
     except AvsslError as error:

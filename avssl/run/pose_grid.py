@@ -244,3 +244,28 @@ def as_markdown(lines: Sequence[Line]) -> str:
         for line in lines
     ]
     return head + "|---|---|---|---|---|---|---|\n" + "\n".join(body) + "\n"
+
+
+def paired_as_markdown(lines: Sequence[Line], *, against: str = "random") -> str:
+    """Gives every row less the row `against`, seed by seed, as a table.
+
+    Runs of one seed have the same labelled pictures in the same order, so their differences say
+    more than two means do. Lines of other seeds than the reference's are left out.
+    """
+    where = {
+        (line.num_labels, line.tune, line.layer): line for line in lines if line.row == against
+    }
+    rows = [f"| less {against} | labels | encoder | layer | mean [95 %] | seeds |"]
+    rows.append("|---|---|---|---|---|---|")
+    for line in lines:
+        base = where.get((line.num_labels, line.tune, line.layer))
+        if base is None or line is base or len(base.values) != len(line.values):
+            continue
+        gains = tuple(np.subtract(line.values, base.values).tolist())
+        low, high = t_interval(gains)
+        rows.append(
+            f"| {line.row} | {line.num_labels or 'all'} | {line.tune} | {line.layer or 'last'} | "
+            f"{np.mean(gains):+.3f} [{low:+.3f}, {high:+.3f}] | "
+            f"{' '.join(f'{value:+.3f}' for value in gains)} |"
+        )
+    return "\n".join(rows) + "\n"

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from avssl.cli import main
-from avssl.run.pose_grid import Setting, as_markdown, grid, run_grid, summarise, t_interval
+from avssl.run.pose_grid import (
+    Setting,
+    as_markdown,
+    grid,
+    paired_as_markdown,
+    run_grid,
+    summarise,
+    t_interval,
+)
 
 
 def result(row: str, seed: int, lr: float, validation: float, test: float) -> dict:
@@ -26,6 +34,19 @@ def test_the_rate_is_chosen_on_validation_and_the_figures_are_of_test() -> None:
     # seed 1 of b is not there for both rates yet: it does not count
     assert (second.row, second.lr, second.values) == ("b", 1e-3, (0.2,))
     assert "| a | 50 | full | last | 0.001 | 0.200" in as_markdown([first])
+
+
+def test_differences_are_taken_seed_by_seed() -> None:
+    results = [
+        result("random", 0, 1e-3, 0.5, 0.25), result("random", 1, 1e-3, 0.7, 0.50),
+        result("ours", 0, 1e-3, 0.5, 0.50), result("ours", 1, 1e-3, 0.7, 0.625),
+        result("lone", 0, 1e-3, 0.5, 0.9),
+    ]  # fmt: skip
+    table = paired_as_markdown(summarise(results))
+    low, high = t_interval([0.25, 0.125])
+    wanted = f"| ours | 50 | full | last | +0.188 [{low:+.3f}, {high:+.3f}] | +0.250 +0.125 |"
+    assert wanted in table
+    assert "lone" not in table and "| random" not in table
 
 
 def test_the_interval_is_students() -> None:
