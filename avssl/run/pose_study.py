@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from avssl.catalog import Catalog
-from avssl.config import config_from_recipe, replaced
+from avssl.config import config_from_recipe, read_config, replaced
 from avssl.data import make_example
 from avssl.decode.fetch import Fetcher
 from avssl.errors import InputError
@@ -116,9 +116,10 @@ def _folder(out: Path, name: str, seed: int) -> Path:
 def _make(item: tuple[str, int], *, pretext: Pretext, out: Path) -> None:
     name, seed = item
     folder = _folder(out, name, seed)
-    if (folder / encoder_file_name("vision")).is_file():
-        return
+    done = (folder / encoder_file_name("vision")).is_file()
     if name == "recalibrated":
+        if done:
+            return
         encoder = build_encoder(pretext.vision, stream="vision", seed=seed)
         recalibrate(encoder, Catalog.read(pretext.clips).select(split="train"), seed=seed)
         save_encoder(encoder, folder, metadata={"row": name, "seed": seed})
@@ -139,7 +140,9 @@ def _make(item: tuple[str, int], *, pretext: Pretext, out: Path) -> None:
         "evaluate_every": 250,
         "seed": seed,
     }
-    train(replaced(config, {**settings, **own, **changes}), quiet=True)
+    config = replaced(config, {**settings, **own, **changes})
+    if not done or read_config(folder) != config:  # then `train` says what differs
+        train(config, quiet=True)
 
 
 @torch.no_grad()

@@ -1,5 +1,8 @@
 """The rows of the study: statistics by hand, and what is done is not done again."""
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +19,8 @@ from avssl.run.pose_study import Pretext, floors_as_markdown, make_rows, recalib
 def test_recalibrated_statistics_are_the_mean_over_batches(data) -> None:
     catalog = Catalog.read(data).select(split="train")
     encoder = build_encoder("small-bn", stream="vision", seed=5)
-    before = {name: value.clone() for name, value in encoder.network.named_parameters()}
+    network: Any = encoder.network
+    before = {name: value.clone() for name, value in network.named_parameters()}
     recalibrate(encoder, catalog, seed=7, num_pictures=48, batch_size=16)
     # by hand: the same pictures through the first convolution
     task, rng, fetcher = Reconstruction(), np.random.default_rng(7), Fetcher(catalog.directory)
@@ -27,14 +31,14 @@ def test_recalibrated_statistics_are_the_mean_over_batches(data) -> None:
             for k in rng.choice(rows, 16)
         ]
         with torch.no_grad():
-            seen = encoder.network.stem(encoder.normalise(torch.from_numpy(np.stack(shown))))
+            seen = network.stem(encoder.normalise(torch.from_numpy(np.stack(shown))))
         means.append(seen.mean(dim=(0, 2, 3)).numpy())
         variances.append(seen.var(dim=(0, 2, 3), unbiased=True).numpy())
-    layer = encoder.network.stem_norm
+    layer = network.stem_norm
     assert layer.running_mean.numpy() == pytest.approx(np.mean(means, axis=0), abs=1e-4)
     assert layer.running_var.numpy() == pytest.approx(np.mean(variances, axis=0), rel=1e-3)
     assert layer.momentum == 0.1 and not encoder.training
-    for name, value in encoder.network.named_parameters():
+    for name, value in network.named_parameters():
         assert torch.equal(value, before[name])
     with pytest.raises(InputError, match="no running statistics"):
         recalibrate(build_encoder("small", stream="vision", seed=5), catalog, seed=0)
@@ -60,6 +64,9 @@ def test_rows_are_made_once(data, tmp_path, num_processes: int) -> None:
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*.safetensors")}
     assert len(stamps) >= 4 and made() == rows
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    other = dataclasses.replace(pretext, steps=3)
+    with pytest.raises(InputError, match="holds another run"):
+        make_rows(["reconstruction"], other, tmp_path, seeds=[0], quiet=True)
     # the recalibrated row has the weights that the random row of its seed begins with
     fresh = build_encoder("small-bn", stream="vision", seed=1)
     for (name, one), other in zip(
