@@ -115,7 +115,7 @@ class Keypoints:
             raise InputError(f"joints {self.joints}: the data set has {found.names}")
         crop = self.crop
         if crop == "auto":
-            rows = (data.labels_of(catalog.row(k)) for k in range(len(catalog)))
+            rows = map(data.labels_of, catalog.rows())
             known = all(
                 cells.get("box_px") or (cells.get("centre_px") and cells.get("height_px"))
                 for cells in rows

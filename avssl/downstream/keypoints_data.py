@@ -46,8 +46,8 @@ def read_labels(catalog: Catalog) -> Labels:
         InputError: it has no labelled rows, or rows of different skeletons.
     """
     kinds: set[Labels] = set()
-    for index in range(len(catalog)):
-        cells = labels_of(catalog.row(index))
+    for row in catalog.rows():
+        cells = labels_of(row)
         if cells is not None:
             kinds.add(
                 Labels(
@@ -139,7 +139,7 @@ def first_labels(catalog: Catalog, num: int, *, seed: int) -> NDArray[np.int64]:
         name = catalog.row(int(index)).clip_id
         return hashlib.sha256(f"{seed}|{name}".encode()).hexdigest()
 
-    rows = [k for k in range(len(catalog)) if labels_of(catalog.row(k)) is not None]
+    rows = [k for k, row in enumerate(catalog.rows()) if labels_of(row) is not None]
     if num <= 0 or num >= len(rows):
         return np.asarray(rows, dtype=np.int64)
     return np.asarray(sorted(sorted(rows, key=key)[:num]), dtype=np.int64)

@@ -119,7 +119,7 @@ def evaluate_pose(
         InputError: the split has no labelled rows, or other joints.
     """
     catalog = Catalog.read(directory).select(split=split)
-    rows = [k for k in range(len(catalog)) if data.labels_of(catalog.row(k)) is not None]
+    rows = [k for k, row in enumerate(catalog.rows()) if data.labels_of(row) is not None]
     if not rows:
         raise InputError(f"{directory}: no labelled rows in the split {split!r}; try --split")
     said = answers(pose, catalog, rows, flip_test=flip_test, quiet=quiet)
