@@ -94,6 +94,20 @@ def test_selecting_keeps_the_order_and_pickling_keeps_the_selection(tmp_path: Pa
     assert len(pickle.dumps(catalog)) < 1000  # workers read the file themselves
 
 
+@given(looked=st.lists(st.integers(0, 6), max_size=4), at_once=st.integers(1, 9))
+def test_rows_read_in_blocks_are_the_rows_read_one_by_one(looked: list[int], at_once: int) -> None:
+    written = [make_row(f"clip{number}", start_s=float(number)) for number in range(7)]
+    catalog = Catalog.from_rows(written)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("avssl.catalog._ROWS_AT_ONCE", at_once)
+        before = {index: catalog.row(index) for index in looked}
+        found = catalog.rows()
+    assert [(row.clip_id, row.start_s) for row in found] == [
+        (row.clip_id, row.start_s) for row in written
+    ]
+    assert all(found[index] is row for index, row in before.items())
+
+
 def test_the_fingerprint_tells_data_sets_apart() -> None:
     rows = [make_row("a"), make_row("b")]
     same = Catalog.from_rows(rows).fingerprint()
