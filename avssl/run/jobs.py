@@ -1,10 +1,13 @@
 """Many runs beside each other, each in a process with one thread of its own."""
 
 import concurrent.futures
+import concurrent.futures.process
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
+
+from avssl.errors import AvsslError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,6 +25,7 @@ def each(
             thread, so two runs beside each other are done nearly twice as fast.
 
     Raises:
+        AvsslError: a process was killed.
         Whatever the function raises; what has not begun by then is not begun.
     """
     if num_processes <= 1:
@@ -35,6 +39,11 @@ def each(
         waiting = {pool.submit(function, item): item for item in items}
         for done in concurrent.futures.as_completed(waiting):
             yield waiting[done], done.result()
+    except concurrent.futures.process.BrokenProcessPool:
+        raise AvsslError(
+            "a run was killed, perhaps for lack of memory; the same command goes on, with fewer "
+            "beside each other if it happens again"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
         if before is None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from avssl.config import TrainConfig, config_from_recipe, replaced
+from avssl.errors import InputError
 from avssl.files import write_json
 from avssl.progress import progress_bar
 from avssl.run.jobs import each
@@ -139,8 +140,12 @@ def run_grid(
 
     Returns:
         One dict a cell: its fields, "validation" and "test" (see `evaluate_pose`), "steps".
+
+    Raises:
+        InputError: the folder holds results of another setting.
     """
     home, listed = Path(directory), list(cells)
+    _claim(home, setting)
     paths = [home / "results" / f"{cell.name}.json" for cell in listed]
     missing = [cell for cell, path in zip(listed, paths, strict=True) if not path.is_file()]
     start = len(listed) - len(missing)
@@ -150,6 +155,21 @@ def run_grid(
             bar.say(cell.name)
             bar.advance()
     return [json.loads(path.read_text()) for path in paths]
+
+
+def _claim(home: Path, setting: Setting) -> None:
+    """Notes the setting beside the results; those of another must not be taken for its own."""
+    path = home / "setting.json"
+    wanted = json.loads(json.dumps(dataclasses.asdict(setting)))
+    found = json.loads(path.read_text()) if path.is_file() else wanted
+    for name in wanted:
+        if name != "data" and found.get(name) != wanted[name]:
+            raise InputError(
+                f"{home}: holds results with {name} {found.get(name)!r}, not {wanted[name]!r}; "
+                "choose another folder"
+            )
+    if not path.is_file():
+        write_json(path, wanted)
 
 
 def _run(cell: Cell, *, setting: Setting, home: Path) -> None:

@@ -1,11 +1,13 @@
 """Grids of runs: every cell once, the rate chosen on validation, figures from test."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from avssl.cli import main
+from avssl.errors import InputError
 from avssl.run.pose_grid import (
     Setting,
     as_markdown,
@@ -82,6 +84,8 @@ def test_a_grid_goes_on_where_it_was(data, tmp_path, monkeypatch) -> None:
     assert [found["num_labels"] for found in both] == [10, 20]
     assert set(both[1]["test"]) == set(both[1]["validation"]) >= {"pck_mean", "error_px"}
     assert not list((tmp_path / "runs").iterdir())  # their weights are not kept
+    with pytest.raises(InputError, match="holds results with steps 3, not 4"):
+        run_grid(cells, dataclasses.replace(setting, steps=4), tmp_path, quiet=True)
 
 
 @pytest.mark.slow
