@@ -309,12 +309,10 @@ class Catalog:
     def rows(self) -> list[ClipRow]:
         """Gives all rows; many at a time are read several times as fast as one by one."""
         for start in range(0, len(self), _ROWS_AT_ONCE):
-            block = range(start, min(start + _ROWS_AT_ONCE, len(self)))
-            if any(index not in self._cache for index in block):
-                cells = self.table.slice(start, len(block)).to_pylist()
-                for index, cell in zip(block, cells, strict=True):
-                    if index not in self._cache:
-                        self._cache[index] = _row_of(cell)
+            part = self.table.slice(start, _ROWS_AT_ONCE)
+            if not self._cache.keys() >= set(range(start, start + part.num_rows)):
+                read = {start + k: _row_of(cell) for k, cell in enumerate(part.to_pylist())}
+                self._cache = read | self._cache
         return [self._cache[index] for index in range(len(self))]
 
     def take(self, indices: NDArray[np.integer[Any]] | Sequence[int]) -> "Catalog":
