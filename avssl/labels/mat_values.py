@@ -1,7 +1,7 @@
 """The values in a MATLAB v5 variable, taken from its bytes with every size and type checked first.
 
 scipy reads the same files, and the tests compare with it; but its compiled reader follows types
-and sizes that a damaged file made up, and one changed byte in a hundred files ends the process.
+and sizes that a damaged file made up, and a few changed bytes can end the process.
 Format: "MAT-File Format", MathWorks, R2021a, chapter 1.
 """
 
