@@ -320,6 +320,8 @@ class Catalog:
         chosen = np.asarray(indices, dtype=np.int64)
         part = Catalog(self.table.take(chosen), directory=self.directory, source=self._source)
         part._kept = chosen if self._kept is None else self._kept[chosen]
+        known = self._cache  # rows never change
+        part._cache = {k: known[i] for k, i in enumerate(chosen.tolist()) if i in known}
         return part
 
     def select(

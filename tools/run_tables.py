@@ -5,9 +5,9 @@
     python tools/run_tables.py world OUT --seeds 1 --steps 20 --pretext-steps 20 --lr 1e-3
 
 Every row has the same network, learning rates and steps; the rate is chosen on validation by the
-mean over seeds. Stop it at any moment: the same command goes on. OUT/table.md holds the tables,
-OUT/results and OUT/floors the runs. The world above is the study's: its people, textures and
-scenes were fixed before the first result.
+mean over the first seeds. Stop it at any moment: the same command goes on. OUT/table.md holds the
+tables, OUT/results and OUT/floors the runs. The world above is the study's: its people, textures
+and scenes were fixed before the first result.
 """
 
 import argparse
@@ -30,6 +30,12 @@ def main() -> int:
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS, metavar="ROW")
     parser.add_argument("--init", nargs="+", default=[], metavar="NAME=REF", help="more rows")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--search-seeds",
+        type=int,
+        default=2,
+        help="seeds that try every learning rate; the others have the best one alone (2; 0: all)",
+    )
     parser.add_argument("--labels", nargs="+", type=int, default=[50])
     parser.add_argument("--lr", nargs="+", type=float, default=[1e-3, 2e-3, 4e-3, 8e-3])
     parser.add_argument("--steps", type=int, default=800, help="of fine-tuning (800)")
@@ -45,14 +51,8 @@ def main() -> int:
     try:
         from avssl.files import write_text
         from avssl.run import pose_study as study
-        from avssl.run.pose_grid import (
-            Setting,
-            as_markdown,
-            grid,
-            paired_as_markdown,
-            run_grid,
-            summarise,
-        )
+        from avssl.run.pose_grid import Setting, search
+        from avssl.run.pose_tables import as_markdown, paired_as_markdown, summarise
 
         seeds, out = range(options.seeds), options.out
         clips, pictures = study.prepare_data(options.world, out)
@@ -70,24 +70,27 @@ def main() -> int:
         }
         if options.rows_only:
             return 0
-        cells = grid(
-            rows,
-            labels=options.labels,
-            seeds=seeds,
-            rates=options.lr,
-            tunes=options.tunes,
-            layers=options.layers,
-        )
         setting = Setting(
             data=str(pictures.absolute()),
             steps=options.steps,
             changes={"vision": options.vision},
         )
-        run_grid(cells, setting, out, num_processes=options.workers)
+        search(
+            rows,
+            setting,
+            out,
+            labels=options.labels,
+            seeds=seeds,
+            rates=options.lr,
+            num_search_seeds=options.search_seeds,
+            tunes=options.tunes,
+            layers=options.layers,
+            num_processes=options.workers,
+        )
         found = sorted((out / "results").glob("*.json"))  # of earlier calls too
         results = [json.loads(path.read_text()) for path in found]
         floors = study.run_floors(pictures, out, labels=options.labels, seeds=seeds)
-        lines = summarise(results)
+        lines = summarise(results, search_seeds=seeds[: options.search_seeds or None])
         parts = (as_markdown(lines), paired_as_markdown(lines), study.floors_as_markdown(floors))
         table = "\n".join(parts)
         write_text(out / "table.md", table)

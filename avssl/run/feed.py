@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor, device
 
@@ -9,6 +11,7 @@ from avssl.catalog import Catalog
 from avssl.config import TrainConfig
 from avssl.data import Batches, BatchKey, Share
 from avssl.errors import InputError
+from avssl.files import replacing
 from avssl.run import folder
 from avssl.run.parallel import Processes
 
@@ -18,8 +21,47 @@ def due(every: int, done: int, config: TrainConfig) -> bool:
     return done == config.steps or (every > 0 and done % every == 0)
 
 
-def make_batches(config: TrainConfig, catalog: Catalog, here: Processes, *, quiet: bool) -> Batches:
+class KeptBatches(Batches):
+    """Batches that are drawn once and then read: for many runs on the same few samples.
+
+    A batch is a function of (task's sampling, data, seed, number), never of networks or learning
+    rates; a folder must hold the batches of one such setting alone.
+    """
+
+    def __init__(self, directory: Path, **settings: Any) -> None:
+        """Takes the folder, and what `Batches` takes."""
+        super().__init__(**settings)
+        self.directory = directory
+
+    def __getitem__(self, key: BatchKey) -> dict[str, Tensor]:
+        """Makes or reads one batch; see `Batches`."""
+        from safetensors.torch import load_file, save_file
+
+        path = self.directory / f"{key.split}_{key.number}.safetensors"
+        if path.is_file():
+            return load_file(path)
+        batch = super().__getitem__(key)
+        with replacing(path) as temporary:
+            save_file(batch, temporary)
+        return batch
+
+
+def make_batches(
+    config: TrainConfig,
+    catalog: Catalog,
+    here: Processes,
+    *,
+    quiet: bool,
+    kept: Path | None = None,
+) -> Batches:
     """Joins task and data; where no validation clip can be used, says so and does not evaluate.
+
+    Args:
+        config: the run.
+        catalog: its data.
+        here: the processes.
+        quiet: says nothing.
+        kept: see `KeptBatches`.
 
     Raises:
         InputError: the batch cannot be divided, or no training clip can be used.
@@ -37,7 +79,8 @@ def make_batches(config: TrainConfig, catalog: Catalog, here: Processes, *, quie
             validation = None
             if not quiet:
                 folder.say(f"no evaluation, the validation split cannot be used: {error}")
-    return Batches(
+    make: Any = Batches if kept is None else lambda **own: KeptBatches(kept, **own)
+    return make(
         task=config.task,
         train=catalog.select(split="train"),
         validation=validation,

@@ -8,8 +8,9 @@ from typing import Any
 from avssl.config import config_from_recipe
 from avssl.errors import InputError
 from avssl.files import replacing, write_text
-from avssl.run.pose_grid import Line, Setting, as_markdown, grid, run_grid, summarise
+from avssl.run.pose_grid import Setting, search
 from avssl.run.pose_study import floors_as_markdown, run_floors
+from avssl.run.pose_tables import Line, as_markdown, summarise
 
 RATES = (1e-3, 2e-3, 4e-3, 8e-3)
 
@@ -91,13 +92,18 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--init", nargs="+", default=["random="], metavar="NAME=REF",
         help="initial weights: random= (fresh for each seed), ours=RUN, "
-        "imagenet=timm:NAME; several REFs with commas are taken one for each seed",
+        "imagenet=timm:NAME, other=fresh:NAME (fresh weights of that network); several REFs with "
+        "commas are taken one for each seed",
     )  # fmt: skip
     parser.add_argument("--vision", default="", help="network of rows without a REF (the recipe's)")
     parser.add_argument("--recipe", default="small")
     parser.add_argument("--labels", nargs="+", type=int, default=[10, 25, 50, 100, 0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--lr", nargs="+", type=float, default=list(RATES))
+    parser.add_argument(
+        "--search-seeds", type=int, default=0,
+        help="try every rate on this many seeds, the best one on the rest (0: all rates on all)",
+    )  # fmt: skip
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--tune", nargs="+", choices=("full", "frozen"), default=["full"])
     parser.add_argument("--layer", nargs="+", default=[], help="layers of the encoder (recipe's)")
@@ -107,6 +113,9 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--no-floors", action="store_true", help="no regressions beside the rows")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(list(arguments))
+    from avssl.catalog import Catalog
+    from avssl.downstream.keypoints_data import first_labels
+
     rows: dict[str, list[str]] = {}
     for text in options.init:
         name, found, refs = text.partition("=")
@@ -121,24 +130,27 @@ def command(arguments: Sequence[str]) -> int:
         steps=options.steps,
         changes=changes,
     )
-    cells = grid(
+    Catalog.read(options.data)  # a mistake there is said before a bar is drawn
+    out = Path(options.out)
+    results = search(
         rows,
+        setting,
+        out,
         labels=options.labels,
         seeds=range(options.seeds),
         rates=options.lr,
+        num_search_seeds=options.search_seeds,
         tunes=options.tune,
         layers=options.layer or (recipe.task.layer,),
+        num_processes=options.workers,
+        quiet=options.quiet,
     )
-    out = Path(options.out)
-    results = run_grid(cells, setting, out, num_processes=options.workers, quiet=options.quiet)
-    lines, floors = summarise(results), []
+    searched = range(options.seeds)[: options.search_seeds or None]
+    lines, floors = summarise(results, search_seeds=searched), []
     if not options.no_floors:
         floors = run_floors(
             Path(options.data), out, labels=options.labels, seeds=range(options.seeds)
         )
-    from avssl.catalog import Catalog
-    from avssl.downstream.keypoints_data import first_labels
-
     all_labels = len(first_labels(Catalog.read(options.data).select(split="train"), 0, seed=0))
     draw_curve(lines, out / "curve.png", all_labels=all_labels, floors=floors)
     table = as_markdown(lines) + ("\n" + floors_as_markdown(floors) if floors else "")

@@ -3,7 +3,8 @@
 A cell is one run: which initial encoder, how many labels, which seed, learning rate, layer, frozen
 or not. Its result is written when it is whole, so a grid is stopped and resumed at any moment.
 Every initialisation gets the same learning rates, steps and network; the rate is chosen by the mean
-over seeds on validation, and only the chosen one's test figures are shown.
+over the first seeds on validation, and only the chosen one's test figures are shown
+(`avssl.run.pose_tables`).
 """
 
 import dataclasses
@@ -16,14 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from avssl.config import TrainConfig, config_from_recipe, replaced
 from avssl.errors import InputError
 from avssl.files import write_json
 from avssl.progress import progress_bar
 from avssl.run.jobs import each
+from avssl.run.pose_tables import best_rates
 
+_MOST_KEPT_BYTES = 256 << 20  # of the drawn batches of one seed
+_FRESH = "fresh:"
 _PLAIN = re.compile(r"[^A-Za-z0-9_.=-]+")
 
 
@@ -34,7 +36,8 @@ class Cell:
     row: str
     """Name of the initialisation."""
     init: str
-    """REF, or "" for fresh weights of the run's own seed."""
+    """REF, or "" for fresh weights of the run's own seed; "fresh:NAME" for those of a network that
+    is not the setting's."""
     num_labels: int
     seed: int
     lr: float
@@ -62,6 +65,7 @@ class Setting:
     def config(self, cell: Cell, out: str) -> TrainConfig:
         """Gives the run of a cell; seeds also choose which labels are used."""
         base = config_from_recipe("keypoints", self.recipe, data=self.data, out=out)
+        fresh = cell.init.removeprefix(_FRESH) if cell.init.startswith(_FRESH) else ""
         return replaced(
             base,
             {
@@ -72,7 +76,8 @@ class Setting:
                 "tensorboard": False,
                 "workers": 0,
                 **self.changes,
-                "init": cell.init,
+                **({"vision": fresh} if fresh else {}),
+                "init": "" if fresh else cell.init,
                 "seed": cell.seed,
                 "optim.lr": cell.lr,
                 "task.num_labels": cell.num_labels,
@@ -121,6 +126,50 @@ def grid(
     ]
 
 
+def search(
+    rows: Mapping[str, Sequence[str]],
+    setting: Setting,
+    directory: str | Path,
+    *,
+    seeds: Sequence[int],
+    rates: Sequence[float],
+    num_search_seeds: int = 0,
+    num_processes: int = 1,
+    quiet: bool = False,
+    **grid_settings: Any,
+) -> list[dict[str, Any]]:
+    """Runs every rate on the first seeds, then the best one (on validation) on the others.
+
+    Args:
+        rows: see `grid`.
+        setting: see `run_grid`.
+        directory: see `run_grid`.
+        seeds: of the runs.
+        rates: learning rates, the same for every row.
+        num_search_seeds: how many of the seeds have every rate; 0: all of them.
+        num_processes: see `run_grid`.
+        quiet: no progress bar.
+        grid_settings: "labels", "tunes", "layers" of `grid`.
+
+    Returns:
+        The results of all cells.
+    """
+    first = list(seeds)[: num_search_seeds or None]
+    run = functools.partial(
+        run_grid, setting=setting, directory=directory, num_processes=num_processes, quiet=quiet
+    )
+    cells = grid(rows, seeds=seeds, rates=rates, **grid_settings)
+    results = run([cell for cell in cells if cell.seed in first])
+    best = best_rates(results, search_seeds=first)
+    rest = [
+        cell
+        for cell in cells
+        if cell.seed not in first
+        and best[cell.row, cell.num_labels, cell.tune, cell.layer] == cell.lr
+    ]
+    return results + (run(rest) if rest else [])
+
+
 def run_grid(
     cells: Iterable[Cell],
     setting: Setting,
@@ -154,6 +203,7 @@ def run_grid(
         for cell, _ in each(run, missing, num_processes=num_processes):
             bar.say(cell.name)
             bar.advance()
+    shutil.rmtree(home / "drawn", ignore_errors=True)
     return [json.loads(path.read_text()) for path in paths]
 
 
@@ -181,7 +231,12 @@ def _run(cell: Cell, *, setting: Setting, home: Path) -> None:
     from avssl.run.train import train
 
     out = home / "runs" / cell.name
-    train(setting.config(cell, str(out)), quiet=True)
+    config = setting.config(cell, str(out))
+    task: Any = config.task
+    size = setting.steps * config.batch_size * 3 * task.size_px**2
+    # cells differ in networks and rates alone: those of one seed see the same batches
+    kept = home / "drawn" / f"n{cell.num_labels}_seed{cell.seed}"
+    train(config, quiet=True, kept_batches=kept if size <= _MOST_KEPT_BYTES else None)
     pose = load_pose(out)
     result: dict[str, Any] = {**dataclasses.asdict(cell), "steps": setting.steps}
     for split in ("validation", "test"):
@@ -194,98 +249,3 @@ def _run(cell: Cell, *, setting: Setting, home: Path) -> None:
         }
     write_json(home / "results" / f"{cell.name}.json", result)
     shutil.rmtree(out)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One row of a table: the seeds' test figures at the learning rate that validation chose."""
-
-    row: str
-    num_labels: int
-    tune: str
-    layer: str
-    lr: float
-    values: tuple[float, ...]
-    """Test figure of each seed, in the order of the seeds."""
-
-    @property
-    def mean(self) -> float:
-        """Over seeds."""
-        return float(np.mean(self.values))
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the mean, by Student's t; (nan, nan) for one seed."""
-        return t_interval(self.values)
-
-
-def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Gives the 95 % interval of the mean of few values."""
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    from scipy import stats
-
-    spread = float(np.std(values, ddof=1)) / np.sqrt(len(values))
-    reach = float(stats.t.ppf(0.975, len(values) - 1)) * spread
-    mean = float(np.mean(values))
-    return mean - reach, mean + reach
-
-
-def summarise(results: Iterable[Mapping[str, Any]], *, metric: str = "pck_mean") -> list[Line]:
-    """Chooses each group's learning rate on validation and gives its test figures."""
-    groups: dict[tuple[str, int, str, str], dict[float, dict[int, Mapping[str, Any]]]] = {}
-    for result in results:
-        key = (result["row"], result["num_labels"], result["tune"], result["layer"])
-        groups.setdefault(key, {}).setdefault(result["lr"], {})[result["seed"]] = result
-    lines = []
-    for (row, num_labels, tune, layer), rates in groups.items():
-        seeds = sorted(set.intersection(*(set(found) for found in rates.values())))
-        if not seeds:
-            continue
-
-        def judged(lr: float, rates: Any = rates, seeds: Any = seeds) -> float:
-            return float(np.mean([rates[lr][seed]["validation"][metric] for seed in seeds]))
-
-        best = max(rates, key=judged)
-        values = tuple(float(rates[best][seed]["test"][metric]) for seed in seeds)
-        lines.append(
-            Line(row=row, num_labels=num_labels, tune=tune, layer=layer, lr=best, values=values)
-        )
-    return lines
-
-
-def as_markdown(lines: Sequence[Line]) -> str:
-    """Gives the lines as a table for a page."""
-    head = "| initial weights | labels | encoder | layer | lr | mean [95 %] | seeds |\n"
-    body = [
-        f"| {line.row} | {line.num_labels or 'all'} | {line.tune} | {line.layer or 'last'} | "
-        f"{line.lr:g} | {line.mean:.3f} [{line.interval[0]:.3f}, {line.interval[1]:.3f}] | "
-        f"{' '.join(f'{value:.3f}' for value in line.values)} |"
-        for line in lines
-    ]
-    return head + "|---|---|---|---|---|---|---|\n" + "\n".join(body) + "\n"
-
-
-def paired_as_markdown(lines: Sequence[Line], *, against: str = "random") -> str:
-    """Gives every row less the row `against`, seed by seed, as a table.
-
-    Runs of one seed have the same labelled pictures in the same order, so their differences say
-    more than two means do. Lines of other seeds than the reference's are left out.
-    """
-    where = {
-        (line.num_labels, line.tune, line.layer): line for line in lines if line.row == against
-    }
-    rows = [f"| less {against} | labels | encoder | layer | mean [95 %] | seeds |"]
-    rows.append("|---|---|---|---|---|---|")
-    for line in lines:
-        base = where.get((line.num_labels, line.tune, line.layer))
-        if base is None or line is base or len(base.values) != len(line.values):
-            continue
-        gains = tuple(np.subtract(line.values, base.values).tolist())
-        low, high = t_interval(gains)
-        rows.append(
-            f"| {line.row} | {line.num_labels or 'all'} | {line.tune} | {line.layer or 'last'} | "
-            f"{np.mean(gains):+.3f} [{low:+.3f}, {high:+.3f}] | "
-            f"{' '.join(f'{value:+.3f}' for value in gains)} |"
-        )
-    return "\n".join(rows) + "\n"

@@ -47,12 +47,14 @@ from avssl.run.stopping import Stopped, StopSignals
 from avssl.task import Learner, widths_of
 
 
-def train(config: TrainConfig, *, quiet: bool = False) -> Path:
+def train(config: TrainConfig, *, quiet: bool = False, kept_batches: Path | None = None) -> Path:
     """Trains, or goes on with the same run, and gives the run's folder.
 
     Args:
         config: the run; see `avssl.config`.
         quiet: no progress bar.
+        kept_batches: a folder for drawn batches, shared by runs of one process each that differ in
+            networks and learning rates only.
 
     Raises:
         InputError: the configuration or the data is wrong, or the folder holds another run.
@@ -67,7 +69,7 @@ def train(config: TrainConfig, *, quiet: bool = False) -> Path:
         dead_workers_in_one_line(),
         threads_beside_loaders(here),
     ):
-        return _train(config, here, signals, quiet=quiet)
+        return _train(config, here, signals, quiet=quiet, kept=kept_batches)
 
 
 def resume(
@@ -110,12 +112,19 @@ def build_learner(config: TrainConfig) -> Learner:
     return Learner(task=config.task, encoders=encoders, widths=widths_of(encoders)).train()
 
 
-def _train(config: TrainConfig, here: Processes, signals: StopSignals, *, quiet: bool) -> Path:
+def _train(
+    config: TrainConfig,
+    here: Processes,
+    signals: StopSignals,
+    *,
+    quiet: bool,
+    kept: Path | None,
+) -> Path:
     directory, quiet = Path(config.out), quiet or not here.first
     catalog = Catalog.read(config.data)
     if hasattr(config.task, "completed"):
         config = dataclasses.replace(config, task=config.task.completed(catalog))
-    batches = make_batches(config, catalog, here, quiet=quiet)
+    batches = make_batches(config, catalog, here, quiet=quiet, kept=kept)
     evaluates = batches.validation is not None
 
     learner = build_learner(config)

@@ -8,15 +8,8 @@ import pytest
 
 from avssl.cli import main
 from avssl.errors import InputError
-from avssl.run.pose_grid import (
-    Setting,
-    as_markdown,
-    grid,
-    paired_as_markdown,
-    run_grid,
-    summarise,
-    t_interval,
-)
+from avssl.run.pose_grid import Cell, Setting, grid, run_grid, search
+from avssl.run.pose_tables import as_markdown, best_rates, paired_as_markdown, summarise, t_interval
 
 
 def result(row: str, seed: int, lr: float, validation: float, test: float) -> dict:
@@ -33,8 +26,13 @@ def test_the_rate_is_chosen_on_validation_and_the_figures_are_of_test() -> None:
     ]  # fmt: skip
     first, second = summarise(results)
     assert (first.row, first.lr, first.values) == ("a", 1e-3, (0.1, 0.3))
-    # seed 1 of b is not there for both rates yet: it does not count
+    # seed 1 of b is not there for both rates yet: it does not choose
     assert (second.row, second.lr, second.values) == ("b", 1e-3, (0.2,))
+    # seed 1 alone would choose the other rate for a; b cannot be judged by it
+    assert best_rates(results, search_seeds=[1]) == {("a", 50, "full", ""): 1e-3}
+    assert best_rates(results, search_seeds=[0])[("a", 50, "full", "")] == 2e-3
+    only = summarise([one for one in results if one["row"] == "b"], search_seeds=[0])
+    assert (only[0].lr, only[0].seeds) == (1e-3, (0,))
     assert "| a | 50 | full | last | 0.001 | 0.200" in as_markdown([first])
 
 
@@ -42,13 +40,41 @@ def test_differences_are_taken_seed_by_seed() -> None:
     results = [
         result("random", 0, 1e-3, 0.5, 0.25), result("random", 1, 1e-3, 0.7, 0.50),
         result("ours", 0, 1e-3, 0.5, 0.50), result("ours", 1, 1e-3, 0.7, 0.625),
-        result("lone", 0, 1e-3, 0.5, 0.9),
+        result("lone", 7, 1e-3, 0.5, 0.9),
     ]  # fmt: skip
     table = paired_as_markdown(summarise(results))
     low, high = t_interval([0.25, 0.125])
     wanted = f"| ours | 50 | full | last | +0.188 [{low:+.3f}, {high:+.3f}] | +0.250 +0.125 |"
     assert wanted in table
     assert "lone" not in table and "| random" not in table
+
+
+def test_other_seeds_run_the_chosen_rate_alone(monkeypatch, tmp_path) -> None:
+    called = []
+
+    def figures(cells, setting, directory, **_):
+        called.append([(cell.seed, cell.lr) for cell in cells])
+        return [result(c.row, c.seed, c.lr, 1 - 100 * c.lr, 0.5) for c in cells]
+
+    monkeypatch.setattr("avssl.run.pose_grid.run_grid", figures)
+    found = search(
+        {"a": []},
+        Setting(data="D"),
+        tmp_path,
+        labels=[50],
+        seeds=range(4),
+        rates=[2e-3, 1e-3],
+        num_search_seeds=2,
+    )
+    assert called == [[(0, 2e-3), (0, 1e-3), (1, 2e-3), (1, 1e-3)], [(2, 1e-3), (3, 1e-3)]]
+    (line,) = summarise(found, search_seeds=range(2))
+    assert (line.lr, line.seeds) == (1e-3, (0, 1, 2, 3))
+
+
+def test_fresh_weights_of_another_network() -> None:
+    cell = Cell(row="a", init="fresh:small", num_labels=5, seed=1, lr=1e-3)
+    config = Setting(data="D", changes={"vision": "small-bn"}).config(cell, "out")
+    assert (config.vision, config.init) == ("small", "")
 
 
 def test_the_interval_is_students() -> None:
@@ -86,6 +112,18 @@ def test_a_grid_goes_on_where_it_was(data, tmp_path, monkeypatch) -> None:
     assert not list((tmp_path / "runs").iterdir())  # their weights are not kept
     with pytest.raises(InputError, match="holds results with steps 3, not 4"):
         run_grid(cells, dataclasses.replace(setting, steps=4), tmp_path, quiet=True)
+
+
+@pytest.mark.slow
+def test_batches_that_are_kept_change_nothing(data, tmp_path, monkeypatch) -> None:
+    changes = {"batch_size": 4, "task.size_px": 32}
+    setting = Setting(data=str(data), steps=4, changes=changes)
+    cells = grid({"random": []}, labels=[10], seeds=[0, 1], rates=[1e-3, 1e-2])
+    kept = run_grid(cells, setting, tmp_path / "kept", quiet=True)
+    assert not (tmp_path / "kept" / "drawn").exists()
+    monkeypatch.setattr("avssl.run.pose_grid._MOST_KEPT_BYTES", 0)
+    assert run_grid(cells, setting, tmp_path / "drawn", quiet=True) == kept
+    assert len({json.dumps(one["validation"]) for one in kept}) == 4
 
 
 @pytest.mark.slow
