@@ -11,14 +11,16 @@ and deviation are the encoder's own business: it normalises on the device.
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
 
 from avssl.errors import InputError
-from avssl.model import caffenet, small
+from avssl.model import caffenet, l3, small
 from avssl.model.published import published_weights
+from avssl.model.sound import SoundEncoder, build_sound_encoder, run_plain
 
 Run = Callable[[nn.Module, Tensor, bool], tuple[Tensor, Mapping[str, Tensor]]]
 """(network, normalised pictures, maps wanted) → vector [batch, width], name → maps."""
@@ -87,9 +89,17 @@ class Encoder(nn.Module):
         """Gives all maps by name: [batch, channels, h, w], of clips [batch, channels, t, h, w]."""
         return dict(self._run(self.network, self.normalise(frames), True)[1])
 
-
-def _run_own(network: nn.Module, x: Tensor, want_maps: bool) -> tuple[Tensor, Mapping[str, Tensor]]:
-    return network(x)
+    def description(self) -> dict[str, Any]:
+        """Gives what the JSON beside saved weights says of it."""
+        return {
+            "name": self.name,
+            "width": self.width,
+            "layers": {name: list(sizes) for name, sizes in self.layers.items()},
+            "input_size_px": self.input_size_px,
+            "num_frames": self.num_frames,
+            "mean": self.mean.flatten().tolist(),
+            "std": self.std.flatten().tolist(),
+        }
 
 
 def _run_clip(
@@ -127,7 +137,22 @@ def _stage_names(info: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"block{number}" for number in range(1, len(strides) + 1)]
 
 
-def _build_timm(name: str, *, pretrained: bool) -> Encoder:
+@dataclass(frozen=True, kw_only=True)
+class TimmParts:
+    """A network of timm and what is known about it."""
+
+    network: Any
+    run: TimmRun
+    layers: dict[str, tuple[int, int]]
+    width: int
+
+
+def timm_parts(name: str, *, pretrained: bool, channels: int = 3) -> TimmParts:
+    """Builds a network of timm without its classifier.
+
+    Raises:
+        InputError: no such network, or one without named stages.
+    """
     import timm
 
     if not timm.is_model(name):
@@ -135,23 +160,38 @@ def _build_timm(name: str, *, pretrained: bool) -> Encoder:
         raise InputError(f"encoder {name!r}: no such network in timm; near: {near}")
     overlay = {"file": str(published_weights(name))} if pretrained else None
     network: Any = timm.create_model(
-        name, pretrained=pretrained, num_classes=0, pretrained_cfg_overlay=overlay
+        name,
+        pretrained=pretrained,
+        num_classes=0,
+        in_chans=channels,
+        pretrained_cfg_overlay=overlay,
     )
     if not hasattr(network, "forward_intermediates"):
         raise InputError(f"encoder timm:{name}: has no named stages in timm; choose another")
     names = _stage_names(network.feature_info)
-    return Encoder(
-        network,
+    return TimmParts(
+        network=network,
         run=TimmRun(names),
-        name=f"timm:{name}",
         layers={
             layer: (stage["num_chs"], stage["reduction"])
             for layer, stage in zip(names, network.feature_info, strict=True)
         },
         width=getattr(network, "head_hidden_size", None) or network.num_features,
-        input_size_px=network.pretrained_cfg["input_size"][-1],
-        mean=network.pretrained_cfg["mean"],
-        std=network.pretrained_cfg["std"],
+    )
+
+
+def _build_timm(name: str, *, pretrained: bool) -> Encoder:
+    parts = timm_parts(name, pretrained=pretrained)
+    published = parts.network.pretrained_cfg
+    return Encoder(
+        parts.network,
+        run=parts.run,
+        name=f"timm:{name}",
+        layers=parts.layers,
+        width=parts.width,
+        input_size_px=published["input_size"][-1],
+        mean=published["mean"],
+        std=published["std"],
     )
 
 
@@ -204,7 +244,7 @@ def _build_own(name: str) -> Encoder:
     if name.startswith("caffenet"):
         return Encoder(
             caffenet.CaffeNet(batch_norm=batch_norm),
-            run=_run_own,
+            run=run_plain,
             name=name,
             layers=caffenet.LAYERS,
             width=4096,
@@ -212,9 +252,21 @@ def _build_own(name: str) -> Encoder:
             mean=CAFFE_MEAN,
             std=CAFFE_STD,
         )
+    if name in ("l3", "ave"):
+        stride = 1 if name == "l3" else 2
+        return Encoder(
+            l3.L3Net(first_stride=stride),
+            run=run_plain,
+            name=name,
+            layers=l3.layers_of(stride),
+            width=l3.WIDTHS[-1],
+            input_size_px=l3.INPUT_SIZE_PX,
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+        )
     return Encoder(
         small.SmallNet(batch_norm=batch_norm),
-        run=_run_own,
+        run=run_plain,
         name=name,
         layers=small.LAYERS,
         width=small.WIDTHS[-1],
@@ -224,19 +276,33 @@ def _build_own(name: str) -> Encoder:
     )
 
 
-OWN_NETWORKS = ("small", "small-bn", "caffenet", "caffenet-bn")
-"""Networks written here; "-bn" has BatchNorm."""
+OWN_NETWORKS = ("small", "small-bn", "caffenet", "caffenet-bn", "l3", "ave")
+"""Networks written here; "-bn" has BatchNorm, and so have the towers of L3-Net and AVE-Net."""
+
+STREAMS = ("vision", "sound")
 
 
+@overload
+def build_encoder(
+    name: str,
+    *,
+    stream: Literal["vision"] = ...,
+    pretrained: bool = ...,
+    seed: int | None = ...,
+) -> Encoder: ...
+@overload
+def build_encoder(
+    name: str, *, stream: str, pretrained: bool = ..., seed: int | None = ...
+) -> Any: ...
 def build_encoder(
     name: str, *, stream: str = "vision", pretrained: bool = False, seed: int | None = None
-) -> Encoder:
+) -> Encoder | SoundEncoder:
     """Builds an encoder by its name.
 
     Args:
-        name: "small", "small-bn", "caffenet", "caffenet-bn", "pytorchvideo:NAME" for one of
-            `CLIP_NETWORKS`, or any network of timm as "timm:NAME" or plainly "NAME".
-        stream: "vision".
+        name: one of `OWN_NETWORKS`, "pytorchvideo:NAME" for one of `CLIP_NETWORKS`, or any network
+            of timm as "timm:NAME" or plainly "NAME"; for sound see `avssl.model.sound`.
+        stream: "vision" or "sound".
         pretrained: with timm's published weights (from its cache or the network).
         seed: draws the first weights from this seed and leaves torch's own generator as it was;
             None draws from torch's generator.
@@ -244,12 +310,14 @@ def build_encoder(
     Raises:
         InputError: no such network, or no such weights to be had.
     """
-    if stream != "vision":
-        raise InputError(f"stream {stream!r}: there are encoders for 'vision' only")
+    if stream not in STREAMS:
+        raise InputError(f"stream {stream!r}: must be one of {', '.join(STREAMS)}")
     with contextlib.ExitStack() as stack:
         if seed is not None:
             stack.enter_context(torch.random.fork_rng(devices=[]))
             torch.manual_seed(seed)
+        if stream == "sound":
+            return build_sound_encoder(name, pretrained=pretrained)
         plain = name.removeprefix("timm:")
         is_other = name in OWN_NETWORKS or name.startswith("pytorchvideo:")
         if not is_other:

@@ -46,9 +46,9 @@ class Block(nn.Module):
 class SmallNet(nn.Module):
     """Stem and four blocks; see the file's head."""
 
-    def __init__(self, *, batch_norm: bool = False) -> None:
+    def __init__(self, *, batch_norm: bool = False, channels: int = 3) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, STEM_WIDTH, 5, stride=2, padding=2, bias=False)
+        self.stem = nn.Conv2d(channels, STEM_WIDTH, 5, stride=2, padding=2, bias=False)
         self.stem_norm = norm_layer(STEM_WIDTH, batch_norm=batch_norm)
         widths = (STEM_WIDTH, *WIDTHS)
         self.blocks = nn.ModuleList(
@@ -57,7 +57,7 @@ class SmallNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Takes normalised [batch, 3, h, w] to the vector [batch, 192] and the maps by name."""
+        """Takes normalised [batch, channels, h, w] to the vector [batch, 192] and the maps."""
         x = functional.relu(self.stem_norm(self.stem(x)))
         maps = {}
         for stage, block in enumerate(self.blocks, start=2):

@@ -15,13 +15,14 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 from torch import Tensor
 
 from avssl.errors import InputError
 from avssl.files import replacing, write_json
 from avssl.model.encoder import Encoder, build_encoder
+from avssl.model.sound import SoundEncoder
 
 FORMAT = "avssl-encoder"
 VERSION = 1
@@ -35,7 +36,7 @@ def encoder_file_name(stream: str) -> str:
 
 
 def save_encoder(
-    encoder: Encoder,
+    encoder: Encoder | SoundEncoder,
     path: str | os.PathLike[str],
     *,
     metadata: Mapping[str, Any],
@@ -67,13 +68,7 @@ def save_encoder(
         "format": FORMAT,
         "version": VERSION,
         "stream": stream,
-        "name": encoder.name,
-        "width": encoder.width,
-        "layers": {name: list(sizes) for name, sizes in encoder.layers.items()},
-        "input_size_px": encoder.input_size_px,
-        "num_frames": encoder.num_frames,
-        "mean": encoder.mean.flatten().tolist(),
-        "std": encoder.std.flatten().tolist(),
+        **encoder.description(),
         "metadata": dict(metadata),
     }
     write_json(target.with_suffix(".json"), described)
@@ -99,7 +94,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: not a readable safetensors file ({error})") from error
 
 
-def _fill(encoder: Encoder, weights: Mapping[str, Tensor], *, path: Path) -> Encoder:
+def _fill(encoder: Any, weights: Mapping[str, Tensor], *, path: Path) -> Any:
     """Loads `weights` into the bare network; every weight of it must be there, in its shape."""
     wanted = encoder.network.state_dict()
     wrong = [key for key in wanted if key not in weights or weights[key].shape != wanted[key].shape]
@@ -138,13 +133,17 @@ def read_description(ref: str | os.PathLike[str], stream: str = "vision") -> dic
     return _described(path / encoder_file_name(stream) if path.is_dir() else path)
 
 
-def load_encoder(ref: str | os.PathLike[str], stream: str = "vision") -> Encoder:
+@overload
+def load_encoder(ref: str | os.PathLike[str], stream: Literal["vision"] = ...) -> Encoder: ...
+@overload
+def load_encoder(ref: str | os.PathLike[str], stream: str) -> Any: ...
+def load_encoder(ref: str | os.PathLike[str], stream: str = "vision") -> Encoder | SoundEncoder:
     """Gives the encoder that `ref` names, in evaluation mode on the CPU.
 
     Args:
         ref: a run folder, a .safetensors file, "timm:NAME", "timm:NAME@FILE.safetensors" or
             "random:NAME" (weights of seed 0; see the file's head).
-        stream: "vision".
+        stream: "vision" or "sound".
 
     Raises:
         InputError: it does not exist, is damaged, is a pickle, or does not fit its network.
