@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avssl.catalog import Catalog
+from avssl.errors import InputError
 from avssl.records import Clip, Example, Plan, Shortcut, Step
 
 Batch = Mapping[str, Tensor]
@@ -160,6 +161,43 @@ def widths_of(encoders: Mapping[str, Any]) -> dict[str, int]:
             widths[f"{stream}.{layer}.channels"] = channels
             widths[f"{stream}.{layer}.stride"] = stride
     return widths
+
+
+def layer_sizes(
+    widths: Mapping[str, int], layer: str, *, stream: str = "vision"
+) -> tuple[int, int]:
+    """Gives (channels, stride) of a layer; "" is the last.
+
+    Args:
+        widths: see `widths_of`.
+        layer: its name.
+        stream: whose layer.
+
+    Raises:
+        InputError: the encoder has no such layer.
+    """
+    found = [name.split(".")[1] for name in widths if name.startswith(f"{stream}.")]
+    names = list(dict.fromkeys(found))
+    name = layer or (names[-1] if names else "")
+    if name not in names:
+        raise InputError(f"layer {layer!r}: the {stream} encoder has {', '.join(names)}")
+    return widths[f"{stream}.{name}.channels"], widths[f"{stream}.{name}.stride"]
+
+
+def two_class_scores(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
+    """Gives balanced accuracy and AUC of the columns "label" (0, 1) and "score" (log odds of 1).
+
+    {} where only one class was seen.
+    """
+    from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+    label, score = columns["label"] > 0.5, columns["score"]
+    if len(np.unique(label)) < 2:
+        return {}
+    return {
+        "balanced_accuracy": float(balanced_accuracy_score(label, score > 0)),
+        "auc": float(roc_auc_score(label, score)),
+    }
 
 
 def describe(task: Any) -> str:

@@ -26,7 +26,7 @@ from avssl.downstream import keypoints_data as data
 from avssl.errors import InputError
 from avssl.model.heatmaps import HeatmapHead, cells_of, gaussians, map_loss, peaks, pixels_of
 from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
-from avssl.task import Batch, Outputs
+from avssl.task import Batch, Outputs, layer_sizes
 from avssl.transform import frames as pictures
 from avssl.transform.drawing import draw_pose
 from avssl.transform.poses import View, move, show, swapped
@@ -239,15 +239,9 @@ class Keypoints:
             raise InputError("keypoints: the joints are not known; train on a labelled data set")
         if self.head_kind == "regression":
             return nn.Linear(widths["vision"], 2 * len(self.joints))
-        layers = [name.split(".")[1] for name in widths if name.endswith(".stride")]
-        layer = self.layer or (layers[-1] if layers else "")
-        if layer not in layers:
-            raise InputError(f"layer {layer!r}: the encoder has {', '.join(layers)}")
+        channels, stride = layer_sizes(widths, self.layer)
         return HeatmapHead(
-            channels=widths[f"vision.{layer}.channels"],
-            stride=widths[f"vision.{layer}.stride"],
-            num_joints=len(self.joints),
-            width=self.head_width,
+            channels=channels, stride=stride, num_joints=len(self.joints), width=self.head_width
         )
 
     def predict(self, encoders: Mapping[str, nn.Module], head: nn.Module, batch: Batch) -> Outputs:

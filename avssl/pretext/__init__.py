@@ -3,17 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from avssl.pretext import reconstruction, shuffle_and_learn, shuffle_and_learn_recipes
+from avssl.pretext import (
+    audio_visual_correspondence,
+    audio_visual_recipes,
+    reconstruction,
+    shuffle_and_learn,
+    shuffle_and_learn_recipes,
+)
 from avssl.task import Recipe
 
 TASKS: dict[str, type[Any]] = {
     "shuffle-and-learn": shuffle_and_learn.ShuffleAndLearn,
+    "audio-visual-correspondence": audio_visual_correspondence.AudioVisualCorrespondence,
     "reconstruction": reconstruction.Reconstruction,
 }
 """Name on the command line → class of the task."""
 
 RECIPES: dict[str, Mapping[str, Recipe]] = {
     "shuffle-and-learn": shuffle_and_learn_recipes.RECIPES,
+    "audio-visual-correspondence": audio_visual_recipes.CORRESPONDENCE,
     "reconstruction": reconstruction.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

@@ -43,7 +43,7 @@ from avssl.pretext.shuffle_and_learn_guards import SHORTCUTS
 from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
 from avssl.sample.clock import key_frame_period, screen_times
 from avssl.sample.windows import Windows, draw_alike, find_windows
-from avssl.task import Batch, Outputs
+from avssl.task import Batch, Outputs, two_class_scores
 from avssl.transform import frames as pictures
 from avssl.transform import measure
 
@@ -329,16 +329,8 @@ class ShuffleAndLearn:
 
     def scores(self, columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
         """Gives balanced accuracy and AUC; {} where only one class was seen."""
-        from sklearn.metrics import balanced_accuracy_score, roc_auc_score
-
         kept = columns["weight"] > 0
-        label, score = columns["label"][kept] > 0.5, columns["score"][kept]
-        if len(np.unique(label)) < 2:
-            return {}
-        return {
-            "balanced_accuracy": float(balanced_accuracy_score(label, score > 0)),
-            "auc": float(roc_auc_score(label, score)),
-        }
+        return two_class_scores({name: columns[name][kept] for name in ("label", "score")})
 
     def trivial(self, catalog: Catalog) -> dict[str, float]:
         """Gives what any answer without looking reaches."""

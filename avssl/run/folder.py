@@ -59,7 +59,7 @@ def _claim(config: TrainConfig) -> None:
     if (directory / FILE_NAME).is_file():
         # Without a checkpoint there is nothing to lose: a corrected command may take its place.
         other = list_checkpoints(directory) and differences(
-            read_config(directory), config, ignore=_MAY_DIFFER
+            read_config(directory), config, ignore=(*_MAY_DIFFER, *_unused(config))
         )
         if other:
             raise InputError(
@@ -73,6 +73,11 @@ def _claim(config: TrainConfig) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     sweep(directory)
     write_config(config, directory)
+
+
+def _unused(config: TrainConfig) -> set[str]:
+    """Names the encoders that the task does not train: they change nothing either."""
+    return {"vision", "sound"} - set(config.task.streams)
 
 
 def continued(

@@ -93,7 +93,8 @@ def test_filters_are_torchaudios_too() -> None:
             num_fft // 2 + 1, 0.0, rate_hz / 2, num_mels, rate_hz, norm="slaney", mel_scale="htk"
         )
         found = mel_filters(rate_hz=rate_hz, num_fft=num_fft, num_mels=num_mels)
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-7)
+        # torchaudio computes its edges in float32: 1e-6 of peaks of 0.01 to 0.1
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_a_window_is_the_plain_sum() -> None:

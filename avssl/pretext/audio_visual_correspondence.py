@@ -1,0 +1,101 @@
+"""Audio-visual correspondence: do this picture and this second of sound belong together?
+
+Arandjelović and Zisserman: "Look, Listen and Learn" (L3-Net, ICCV 2017, arXiv 1705.08168), "Objects
+that Sound" (AVE-Net and AVOL-Net, ECCV 2018, arXiv 1712.06651); papers.md §2 gives layers, sampling
+and figures. What may be seen and heard is drawn by `avssl.transform.audio_visual`; how a network
+could cheat, and what stops it, stands in `shortcuts`.
+
+    fusion "l3":    picture 512 + sound 512 → 128 → 2
+    fusion "ave":   two embeddings of 128 and length 1 → their distance → 2
+    fusion "avol":  every place of the picture · the sound → the best place decides
+
+Worked example: a clip of 7 s at 25 frames a second has 151 spots, from 0.48 s to 6.5 s. The picture
+at 3.0 s goes with the sound of [2.5, 3.5) of its own file (label 1), or with that of [1.22, 2.22)
+of a file of another group, whose picture at 1.72 s it would have gone with (label 0).
+
+Shapes: see `avssl.transform.audio_visual`; the maps are those of `layer`, [B, C, h, w].
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avssl.catalog import Catalog
+from avssl.errors import InputError
+from avssl.model.correspondence import FUSIONS, build_correspondence
+from avssl.records import Shortcut
+from avssl.task import Batch, Outputs, layer_sizes, two_class_scores
+from avssl.transform.audio_visual import AudioVisualPairs
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioVisualCorrespondence(AudioVisualPairs):
+    """Tell pictures with their own sound from pictures with another's."""
+
+    name: ClassVar[str] = "audio-visual-correspondence"
+    summary: ClassVar[str] = "do this picture and this second of sound belong together?"
+    streams: ClassVar[tuple[str, ...]] = ("vision", "sound")
+    label_names: ClassVar[tuple[str, ...]] = ("mismatched", "together")
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = ()
+    keeps_head: ClassVar[bool] = True
+
+    fusion: str = "avol"
+    """How the two are joined: "l3", "ave" or "avol" (see the top)."""
+    layer: str = ""
+    """Layer of the vision encoder whose maps are joined, such as "res4"; empty: the last."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fusion not in FUSIONS:
+            raise InputError(f"fusion {self.fusion!r}: must be one of {', '.join(FUSIONS)}")
+        if self.positive_share >= 1:
+            raise InputError("positive_share must be below 1")
+
+    def head(self, widths: Mapping[str, int]) -> nn.Module:
+        """Builds the join: maps [B, C, h, w] and sound [B, D] → logits [B, 2]."""
+        channels, _ = layer_sizes(widths, self.layer)
+        return build_correspondence(self.fusion, vision=channels, sound=widths["sound"])
+
+    def predict(self, encoders: Mapping[str, nn.Module], head: nn.Module, batch: Batch) -> Outputs:
+        """Gives {"logits": [B, 2]}."""
+        maps, heard = self.features(encoders, batch)
+        return {"logits": head(maps, heard)}
+
+    def features(self, encoders: Mapping[str, nn.Module], batch: Batch) -> tuple[Tensor, Tensor]:
+        """Gives the maps [B, C, h, w] and the sound's vector [B, D]."""
+        vision: Any = encoders["vision"]
+        found = vision.features(batch["frames"])
+        maps = found[self.layer or list(vision.layers)[-1]]
+        maps = maps.mean(dim=2) if maps.ndim == 5 else maps
+        return maps, encoders["sound"](batch["sound"])
+
+    def locate(self, encoders: Mapping[str, nn.Module], head: Any, batch: Batch) -> Tensor:
+        """Gives the log odds of "together" place by place, [B, h, w]."""
+        return head.at(*self.features(encoders, batch))
+
+    def loss(self, out: Outputs, batch: Batch) -> Tensor:
+        """Gives the mean cross-entropy."""
+        return functional.cross_entropy(out["logits"].float(), batch["label"])
+
+    def metrics(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Gives label, score (log odds of "together") and what averages to the accuracy, [B]."""
+        logits, label = out["logits"].detach().float(), batch["label"]
+        score = logits[:, 1] - logits[:, 0]
+        return {
+            "accuracy": ((score > 0) == (label == 1)).float(),
+            "score": score,
+            "label": label.float(),
+        }
+
+    def scores(self, columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
+        """Gives balanced accuracy and AUC; {} where only one class was seen."""
+        return two_class_scores(columns)
+
+    def trivial(self, catalog: Catalog) -> dict[str, float]:
+        """Gives what any answer without looking or listening reaches."""
+        return {"balanced_accuracy": 0.5, "auc": 0.5}

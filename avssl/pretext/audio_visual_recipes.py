@@ -1,0 +1,51 @@
+"""Recipes of the tasks on picture and sound: complete settings, where they come from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from avssl.pretext.audio_visual_correspondence import AudioVisualCorrespondence
+from avssl.task import Recipe
+
+_SMALL: Mapping[str, Any] = {
+    "vision": "small-bn",
+    "sound": "logmel16k/small-bn",
+    "steps": 800,
+    "batch_size": 64,
+    "optim.lr": 2e-3,
+    "optim.weight_decay": 0.01,
+    "optim.warmup_steps": 50,
+    "optim.clip_norm": 5.0,
+    "channels_last": True,
+    "evaluate_every": 200,
+    "num_evaluation_samples": 512,
+}
+
+CORRESPONDENCE = {
+    "small": Recipe(
+        task=AudioVisualCorrespondence(layer="res4"),
+        settings=_SMALL,
+        about="Pictures of 96 px, 1 s of log-mel, our small networks.",
+    ),
+    "paper": Recipe(
+        task=AudioVisualCorrespondence(
+            fusion="ave",
+            layer="conv4",
+            size_px=224,
+            rate_hz=48_000,
+            crop_scale=(224 / 256, 224 / 256),
+        ),
+        settings={
+            "vision": "ave",
+            "sound": "l3/ave",
+            "steps": 400_000,
+            "batch_size": 256,
+            "optim.name": "adam",
+            "optim.lr": 1e-4,
+            "optim.weight_decay": 1e-5,
+            "optim.schedule": "constant",
+        },
+        about="AVE-Net's towers at 224 px and 48 kHz; batch and rate are L3-Net's (papers.md §2.3: "
+        "Adam 1e-4, 16 x 16 pairs; AVE-Net itself took 2048 and searched the rate). Made for GPUs.",
+    ),
+}
+"""Name → recipe of `audio-visual-correspondence`."""
