@@ -72,8 +72,13 @@ def _make_row(
         "num_frames": num_frames,
         "last_frame_s": 1 / fps,
         "key_frames": np.arange(0, num_frames, 8),
-        "sound_state": "absent",
+        "sound_state": "present",
+        "sound_suffix": ".flac",
+        "sound_rate_hz": 48_000,
+        "sound_num_samples": round(48_000 * num_frames / fps),
+        "sound_packet_num_samples": 1152,
         "window_s": 0.25,
+        "loudness_db": np.full(num_windows, -30.0),
         "motion": 0.2 + np.random.default_rng(number).random(num_windows),
     }
     return ClipRow(**{**fields, **changes})

@@ -168,7 +168,7 @@ class SimilarityMaps(nn.Module):
         return self.slope * cosine + self.offset
 
     def embed(self, maps: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
-        """Gives the embeddings [B, 128]: of the picture's best place for its sound, of the sound."""
+        """Gives the embeddings [B, 128]: the picture's best place for its sound, and the sound."""
         seen, heard = self.seen(maps), self.heard(sound)
         best = (seen * heard[:, None]).sum(dim=2).argmax(dim=1)
         return seen[torch.arange(len(seen), device=seen.device), best], heard

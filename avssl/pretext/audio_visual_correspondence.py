@@ -28,6 +28,7 @@ from torch.nn import functional
 from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.model.correspondence import FUSIONS, build_correspondence
+from avssl.pretext.audio_visual_guards import SHORTCUTS
 from avssl.records import Shortcut
 from avssl.task import Batch, Outputs, layer_sizes, two_class_scores
 from avssl.transform.audio_visual import AudioVisualPairs
@@ -41,7 +42,7 @@ class AudioVisualCorrespondence(AudioVisualPairs):
     summary: ClassVar[str] = "do this picture and this second of sound belong together?"
     streams: ClassVar[tuple[str, ...]] = ("vision", "sound")
     label_names: ClassVar[tuple[str, ...]] = ("mismatched", "together")
-    shortcuts: ClassVar[tuple[Shortcut, ...]] = ()
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
     keeps_head: ClassVar[bool] = True
 
     fusion: str = "avol"

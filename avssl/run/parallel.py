@@ -100,7 +100,13 @@ def wrap(learner: Learner, *, parallel: str, processes: Processes) -> nn.Module:
     from torch.nn.parallel import DistributedDataParallel
 
     ids = [processes.device.index] if processes.device.type == "cuda" else None
-    return DistributedDataParallel(learner, device_ids=ids, gradient_as_bucket_view=True)
+    return DistributedDataParallel(
+        learner,
+        device_ids=ids,
+        gradient_as_bucket_view=True,
+        # a task that hands an earlier layer on leaves the encoder's later weights unused
+        find_unused_parameters=bool(getattr(learner.task, "layer", "")),
+    )
 
 
 def shard(learner: Learner, *, processes: Processes) -> None:

@@ -1,0 +1,90 @@
+"""How a network could cheat on pictures with sound, what stops it, and numbers that show it.
+
+A probe takes (plan, example) to float64 [k]; see `avssl.records.Shortcut`.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.records import Example, Plan, Shortcut
+from avssl.transform import measure
+from avssl.transform.sound import rms
+
+_NUM_BITS = 12
+_TINY = 1e-12
+
+
+def probe_grid(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """Sine and cosine of where the sound starts between two frames, and in its codec's packet."""
+    target: Any = plan.target
+    angles = (2 * math.pi * target["frame_phase"], 2 * math.pi * target["packet_phase"])
+    return np.array([turn(angle) for angle in angles for turn in (math.sin, math.cos)])
+
+
+def probe_recording(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """Twelve digits ±1 that stand for the recording whose sound is heard."""
+    number = int(plan.target["sound_group"])  # type: ignore[arg-type]
+    return np.array([2.0 * (number >> bit & 1) - 1 for bit in range(_NUM_BITS)])
+
+
+def probe_loudness(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """RMS and peak of the sound, dB, beside the picture's brightness, and their products."""
+    samples = example.arrays["sound"]
+    level = 20 * math.log10(rms(samples) + _TINY)
+    peak = 20 * math.log10(float(np.abs(samples).max()) + _TINY)
+    light = float(measure.brightness(_stills(example)).mean())
+    return np.array([level, peak, light, level * light, peak * light])
+
+
+def probe_format(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """Share of the highest quarter of the frequencies, sharpness of the picture, their product."""
+    power = np.abs(np.fft.rfft(example.arrays["sound"].astype(np.float64))) ** 2
+    high = math.log10((power[-len(power) // 4 :].sum() + _TINY) / (power.sum() + _TINY) + _TINY)
+    picture = _stills(example)[0].mean(axis=0, dtype=np.float64)
+    edges = np.abs(np.diff(picture, axis=0)).mean() + np.abs(np.diff(picture, axis=1)).mean()
+    sharpness = math.log10(edges / (picture.std() + 1.0) + 1e-3)
+    return np.array([high, sharpness, high * sharpness])
+
+
+def _stills(example: Example) -> NDArray[np.uint8]:
+    frames = example.arrays["frames"]
+    return frames[None] if frames.ndim == 3 else frames.transpose(1, 0, 2, 3)
+
+
+SHORTCUTS = (
+    Shortcut(
+        name="sound grid",
+        kind="bookkeeping",
+        leak="Sound that starts between two frames is never a positive's: its phase tells.",
+        guard="Mismatched sound starts on its own file's frames, as positive sound does.",
+        probe=probe_grid,
+        off={"on_grid": False},
+    ),
+    Shortcut(
+        name="frequent recordings",
+        kind="bookkeeping",
+        leak="Where groups differ in size, small ones are heard more often in mismatched pairs.",
+        guard="Partners are drawn so that every group is heard as often as it is seen.",
+        probe=probe_recording,
+        off={"balanced_groups": False},
+    ),
+    Shortcut(
+        name="loudness",
+        kind="content",
+        leak="How loud a recording is goes with how it looks: level tells which file it is.",
+        guard="Every stretch is brought to the same RMS, without its mean.",
+        probe=probe_loudness,
+        off={"equal_loudness": False},
+    ),
+    Shortcut(
+        name="format",
+        kind="content",
+        leak="A device's microphone goes with its camera: bandwidth and sharpness match.",
+        guard="Partners have the same codec and sampling rate, where two groups have them.",
+        probe=probe_format,
+        off={"match_format": False},
+    ),
+)
