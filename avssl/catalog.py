@@ -1,7 +1,6 @@
 """The table of a prepared data set: one row a clip, with everything that planning needs.
 
-A catalogue is one Parquet file (`catalog.parquet`). Nothing is opened to plan a sample: times,
-packet byte ranges, motion, loudness, cuts, sound and groups all stand in the row.
+A catalogue is one Parquet file (`catalog.parquet`). Nothing is opened to plan a sample.
 
     catalog = Catalog.read("prepared")
     train = catalog.select(split="train")
@@ -320,7 +319,7 @@ class Catalog:
         chosen = np.asarray(indices, dtype=np.int64)
         part = Catalog(self.table.take(chosen), directory=self.directory, source=self._source)
         part._kept = chosen if self._kept is None else self._kept[chosen]
-        known = self._cache  # rows never change
+        known = self._cache
         part._cache = {k: known[i] for k, i in enumerate(chosen.tolist()) if i in known}
         return part
 

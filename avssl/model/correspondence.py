@@ -7,6 +7,8 @@ the pooled ones, as in class activation maps.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,46 @@ def pooled(maps: Tensor) -> Tensor:
 def places(maps: Tensor) -> Tensor:
     """Gives the features place by place, [B, h, w, C]."""
     return maps.permute(0, 2, 3, 1)
+
+
+class Standardised(nn.Module):
+    """Brings features to mean 0 and deviation 1 over the batch, then joins them.
+
+    What leaves an encoder is mostly what all pictures, or all sounds, have in common: at the start
+    every pair looks alike and the first hundreds of steps are lost. The mean goes here, by running
+    statistics when not training. Not in the papers; measured in docs/audio_visual.md.
+    """
+
+    def __init__(self, join: nn.Module, *, vision: int, sound: int) -> None:
+        super().__init__()
+        self.join = join
+        self.vision_norm = nn.BatchNorm2d(vision, affine=False)
+        self.sound_norm = nn.BatchNorm1d(sound, affine=False)
+
+    def forward(self, maps: Tensor, sound: Tensor) -> Any:
+        """See the join's."""
+        return self.join(self.vision_norm(maps), self.sound_norm(sound))
+
+    def at(self, maps: Tensor, sound: Tensor) -> Tensor:
+        """See the join's."""
+        return self.join.at(self.vision_norm(maps), self.sound_norm(sound))  # type: ignore[operator]
+
+    def embed(self, maps: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
+        """See the join's."""
+        return self.join.embed(self.vision_norm(maps), self.sound_norm(sound))  # type: ignore[operator]
+
+
+def maps_and_sound(
+    encoders: Mapping[str, nn.Module], batch: Mapping[str, Tensor], *, layer: str
+) -> tuple[Tensor, Tensor]:
+    """Runs both encoders: maps [B, C, h, w] of `layer` ("" is the last), the sound's vector [B, D].
+
+    Maps of clips are means over time.
+    """
+    vision: Any = encoders["vision"]
+    found = vision.features(batch["frames"])
+    maps = found[layer or list(vision.layers)[-1]]
+    return (maps.mean(dim=2) if maps.ndim == 5 else maps), encoders["sound"](batch["sound"])
 
 
 class L3Fusion(nn.Module):
@@ -127,7 +169,7 @@ class AvolFusion(nn.Module):
 class SimilarityMaps(nn.Module):
     """Cosine of every place with every sound of the batch: contrast across the two senses.
 
-    `similarity` takes the highest place ("max", as in EZ-VSL), or the mean picture ("mean").
+    Pictures are P places each, or one, their mean (`pooling` "mean").
     `calibrated` turns a cosine into log odds by two numbers that are trained beside, on detached
     cosines: they change no encoder.
     """
@@ -143,6 +185,10 @@ class SimilarityMaps(nn.Module):
         self.slope = nn.Parameter(torch.tensor(5.0))
         self.offset = nn.Parameter(torch.tensor(-1.0))
 
+    def forward(self, maps: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives the embeddings [B, P, 128] of the pictures' places and [B, 128] of the sounds."""
+        return self.seen(maps), self.heard(sound)
+
     def seen(self, maps: Tensor) -> Tensor:
         """Gives the pictures' embeddings [B, P, 128]: of P places, or of one, the mean."""
         features = places(maps).flatten(1, 2)
@@ -153,10 +199,6 @@ class SimilarityMaps(nn.Module):
     def heard(self, sound: Tensor) -> Tensor:
         """Gives the sounds' embeddings [B, 128]."""
         return functional.normalize(self.sound(sound), dim=1)
-
-    def similarity(self, seen: Tensor, heard: Tensor) -> Tensor:
-        """Gives the cosine of every picture with every sound, [B, B']."""
-        return torch.einsum("ipe,je->ijp", seen, heard).amax(dim=2)
 
     def at(self, maps: Tensor, sound: Tensor) -> Tensor:
         """Gives the log odds of "together" place by place, [B, h, w]."""
@@ -174,13 +216,16 @@ class SimilarityMaps(nn.Module):
         return seen[torch.arange(len(seen), device=seen.device), best], heard
 
 
-def build_correspondence(name: str, *, vision: int, sound: int) -> nn.Module:
+def build_correspondence(
+    name: str, *, vision: int, sound: int, standardise: bool = False
+) -> nn.Module:
     """Builds L3-Net's, AVE-Net's or AVOL-Net's join by its name.
 
     Args:
         name: "l3", "ave" or "avol".
         vision: channels C of the maps.
         sound: length D of the sound's vector.
+        standardise: see `Standardised`.
 
     Raises:
         InputError: no such fusion.
@@ -188,4 +233,5 @@ def build_correspondence(name: str, *, vision: int, sound: int) -> nn.Module:
     kinds = {"l3": L3Fusion, "ave": AveFusion, "avol": AvolFusion}
     if name not in kinds:
         raise InputError(f"fusion {name!r}: must be one of {', '.join(FUSIONS)}")
-    return kinds[name](vision=vision, sound=sound)
+    join = kinds[name](vision=vision, sound=sound)
+    return Standardised(join, vision=vision, sound=sound) if standardise else join

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from avssl.pretext import (
+    audio_visual_contrast,
     audio_visual_correspondence,
     audio_visual_recipes,
     reconstruction,
@@ -15,6 +16,7 @@ from avssl.task import Recipe
 TASKS: dict[str, type[Any]] = {
     "shuffle-and-learn": shuffle_and_learn.ShuffleAndLearn,
     "audio-visual-correspondence": audio_visual_correspondence.AudioVisualCorrespondence,
+    "audio-visual-contrast": audio_visual_contrast.AudioVisualContrast,
     "reconstruction": reconstruction.Reconstruction,
 }
 """Name on the command line → class of the task."""
@@ -22,6 +24,7 @@ TASKS: dict[str, type[Any]] = {
 RECIPES: dict[str, Mapping[str, Recipe]] = {
     "shuffle-and-learn": shuffle_and_learn_recipes.RECIPES,
     "audio-visual-correspondence": audio_visual_recipes.CORRESPONDENCE,
+    "audio-visual-contrast": audio_visual_recipes.CONTRAST,
     "reconstruction": reconstruction.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

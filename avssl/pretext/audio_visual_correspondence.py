@@ -9,7 +9,7 @@ could cheat, and what stops it, stands in `shortcuts`.
     fusion "ave":   two embeddings of 128 and length 1 → their distance → 2
     fusion "avol":  every place of the picture · the sound → the best place decides
 
-Worked example: a clip of 7 s at 25 frames a second has 151 spots, from 0.48 s to 6.5 s. The picture
+Worked example: a clip of 7 s at 25 frames a second has 150 spots, 0.52 s to 6.48 s. The picture
 at 3.0 s goes with the sound of [2.5, 3.5) of its own file (label 1), or with that of [1.22, 2.22)
 of a file of another group, whose picture at 1.72 s it would have gone with (label 0).
 
@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from avssl.catalog import Catalog
 from avssl.errors import InputError
-from avssl.model.correspondence import FUSIONS, build_correspondence
+from avssl.model.correspondence import FUSIONS, build_correspondence, maps_and_sound
 from avssl.pretext.audio_visual_guards import SHORTCUTS
 from avssl.records import Shortcut
 from avssl.task import Batch, Outputs, layer_sizes, two_class_scores
@@ -47,6 +47,8 @@ class AudioVisualCorrespondence(AudioVisualPairs):
 
     fusion: str = "avol"
     """How the two are joined: "l3", "ave" or "avol" (see the top)."""
+    standardise: bool = True
+    """Bring what leaves the encoders to mean 0 and deviation 1 before it is joined [ours]."""
     layer: str = ""
     """Layer of the vision encoder whose maps are joined, such as "res4"; empty: the last."""
 
@@ -60,7 +62,9 @@ class AudioVisualCorrespondence(AudioVisualPairs):
     def head(self, widths: Mapping[str, int]) -> nn.Module:
         """Builds the join: maps [B, C, h, w] and sound [B, D] → logits [B, 2]."""
         channels, _ = layer_sizes(widths, self.layer)
-        return build_correspondence(self.fusion, vision=channels, sound=widths["sound"])
+        return build_correspondence(
+            self.fusion, vision=channels, sound=widths["sound"], standardise=self.standardise
+        )
 
     def predict(self, encoders: Mapping[str, nn.Module], head: nn.Module, batch: Batch) -> Outputs:
         """Gives {"logits": [B, 2]}."""
@@ -69,11 +73,7 @@ class AudioVisualCorrespondence(AudioVisualPairs):
 
     def features(self, encoders: Mapping[str, nn.Module], batch: Batch) -> tuple[Tensor, Tensor]:
         """Gives the maps [B, C, h, w] and the sound's vector [B, D]."""
-        vision: Any = encoders["vision"]
-        found = vision.features(batch["frames"])
-        maps = found[self.layer or list(vision.layers)[-1]]
-        maps = maps.mean(dim=2) if maps.ndim == 5 else maps
-        return maps, encoders["sound"](batch["sound"])
+        return maps_and_sound(encoders, batch, layer=self.layer)
 
     def locate(self, encoders: Mapping[str, nn.Module], head: Any, batch: Batch) -> Tensor:
         """Gives the log odds of "together" place by place, [B, h, w]."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from avssl.pretext.audio_visual_contrast import AudioVisualContrast
 from avssl.pretext.audio_visual_correspondence import AudioVisualCorrespondence
 from avssl.task import Recipe
 
@@ -29,6 +30,7 @@ CORRESPONDENCE = {
     "paper": Recipe(
         task=AudioVisualCorrespondence(
             fusion="ave",
+            standardise=False,
             layer="conv4",
             size_px=224,
             rate_hz=48_000,
@@ -49,3 +51,27 @@ CORRESPONDENCE = {
     ),
 }
 """Name → recipe of `audio-visual-correspondence`."""
+
+CONTRAST = {
+    "small": Recipe(
+        task=AudioVisualContrast(layer="res4"),
+        settings=_SMALL,
+        about="Pictures of 96 px, 1 s of log-mel, our small networks.",
+    ),
+    "paper": Recipe(
+        task=AudioVisualContrast(pooling="max", size_px=224, temperature=0.03),
+        settings={
+            "vision": "timm:resnet18",
+            "sound": "logmel16k/timm:resnet18",
+            "steps": 100_000,
+            "batch_size": 128,
+            "optim.name": "adam",
+            "optim.lr": 1e-4,
+            "optim.weight_decay": 1e-4,
+            "optim.schedule": "constant",
+        },
+        about="Two ResNet-18 at 224 px as EZ-VSL's (papers.md §3.4; there 3 s of sound, and an "
+        "ImageNet start: --init). Steps and rate are ours. Made for a GPU.",
+    ),
+}
+"""Name → recipe of `audio-visual-contrast`."""

@@ -103,6 +103,12 @@ class AudioVisualPairs:
         return _known(self, catalog).items
 
     def sample(self, catalog: Catalog, index: int, rng: np.random.Generator) -> Plan:
+        """Plans one pair with the picture of row `index`; see `draw_pair`."""
+        return self.draw_pair(catalog, index, rng, positive_share=self.positive_share)
+
+    def draw_pair(
+        self, catalog: Catalog, index: int, rng: np.random.Generator, *, positive_share: float
+    ) -> Plan:
         """Plans one pair with the picture of row `index`; always nine random values.
 
         The spots of picture and sound have one distribution each, whatever the label: see the top
@@ -112,7 +118,7 @@ class AudioVisualPairs:
         draw = rng.random(9)
         row, own = catalog.row(index), known.spots(index)
         place = min(int(draw[0] * len(own)), len(own) - 1)
-        matched = draw[1] < self.positive_share
+        matched = draw[1] < positive_share
         kind, other, heard_at = MATCHED, index, int(own[place])
         pairing, is_long = known.pairing(index), known.is_long(index)
         if not matched and is_long and (draw[2] < self.same_file_share or pairing.num_groups < 2):
@@ -142,7 +148,7 @@ class AudioVisualPairs:
                 ),
             ),
             target={
-                "label": int(draw[8] < self.positive_share if self.random_labels else matched),
+                "label": int(draw[8] < positive_share if self.random_labels else matched),
                 "kind": kind,
                 "group": _number(row.group_id),
                 "sound_group": _number(source.group_id),

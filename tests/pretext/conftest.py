@@ -18,6 +18,14 @@ def catalog(make_row: Callable[..., ClipRow]) -> Catalog:
     return Catalog.from_rows([make_row(number=number, num_frames=180) for number in range(6)])
 
 
+@pytest.fixture(scope="session")
+def held_out(make_row: Callable[..., ClipRow]) -> Catalog:
+    """The same clips in the validation split."""
+    return Catalog.from_rows(
+        [make_row(number=k, num_frames=180, split="validation") for k in range(6)]
+    )
+
+
 def draw_frame(*, row: int, time_s: float, width_px: int, height_px: int) -> np.ndarray:
     """Draws a disc on a lattice before a background of the row's own, uint8 [3, H, W]."""
     rng = np.random.default_rng(row)

@@ -147,18 +147,18 @@ def test_examples_are_pure_small_and_of_one_shape(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_metrics_are_per_sample_and_scores_are_those_of_the_blind_guess(
-    name: str, catalog: Catalog, fetch: Fetch
+    name: str, held_out: Catalog, fetch: Fetch
 ) -> None:
     task = small_task(name)
     learner = make_learner(task).eval()
-    batch = make_batch(task, catalog, fetch, num=64)
+    batch = make_batch(task, held_out, fetch, num=64)
     with torch.no_grad():
         out = learner.outputs(batch)
         metrics = task.metrics(out, batch)
         assert all(value.shape == (64,) for value in metrics.values())
         assert task.loss(out, batch).shape == ()
     scores = task.scores({key: value.double().numpy() for key, value in metrics.items()})
-    assert set(scores) == set(task.trivial(catalog))
+    assert set(scores) == set(task.trivial(held_out))
     assert all(np.isfinite(value) for value in scores.values())
 
 
