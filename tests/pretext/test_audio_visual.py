@@ -1,0 +1,172 @@
+"""Correspondence and contrast: losses against plain loops, what training and held-out rows draw."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from avssl.catalog import Catalog, ClipRow
+from avssl.errors import InputError
+from avssl.model import build_encoder
+from avssl.pretext import RECIPES
+from avssl.pretext.audio_visual_contrast import AudioVisualContrast
+from avssl.pretext.audio_visual_correspondence import AudioVisualCorrespondence
+from avssl.sample import sample_rng
+from avssl.task import Learner, widths_of
+
+MakeRow = Callable[..., ClipRow]
+
+
+def outputs(num: int, places: int = 5, seed: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
+    generator = torch.Generator().manual_seed(seed)
+    seen = torch.randn(num, places, 128, generator=generator)
+    heard = torch.randn(num, 128, generator=generator)
+    out = {
+        "seen": seen / seen.norm(dim=2, keepdim=True),
+        "heard": heard / heard.norm(dim=1, keepdim=True),
+        "score": torch.full((num,), 100.0),  # so sure that it adds nothing
+        "shifted_score": torch.full((num,), -100.0),
+        "log_temperature": torch.tensor(np.log(0.1), dtype=torch.float32),
+    }
+    batch = {"group": torch.arange(num) % 4, "label": torch.ones(num, dtype=torch.int64)}
+    return out, batch
+
+
+@pytest.mark.parametrize("pooling", ["max", "mean", "tri-map"])
+def test_contrast_is_the_mean_of_two_softmaxes(pooling: str) -> None:
+    task = AudioVisualContrast(pooling=pooling, above=0.05, below=-0.05)
+    out, batch = outputs(6, places=1 if pooling == "mean" else 5)
+    seen, heard = out["seen"].double().numpy(), out["heard"].double().numpy()
+    losses = []
+    table = np.zeros((6, 6))
+    rest = np.full(6, -np.inf)
+    for i in range(6):
+        for j in range(6):
+            each = [float(place @ heard[j]) for place in seen[i]]
+            table[i, j] = max(each) if pooling != "tri-map" else np.mean(each)
+            if pooling == "tri-map" and i == j:
+                weight = [1 / (1 + np.exp(-(value - 0.05) / 0.03)) for value in each]
+                table[i, j] = np.dot(weight, each) / sum(weight)
+                weight = [1 - 1 / (1 + np.exp(-(value + 0.05) / 0.03)) for value in each]
+                rest[i] = np.dot(weight, each) / sum(weight)
+    for i in range(6):
+        others = [j for j in range(6) if j == i or j % 4 != i % 4]  # not those of its group
+        row = [table[i, j] / 0.1 for j in others] + ([rest[i] / 0.1] if rest[i] > -2 else [])
+        column = [table[j, i] / 0.1 for j in others]
+        for values in (row, column):
+            losses.append(np.log(np.sum(np.exp(values))) - table[i, i] / 0.1)
+    assert float(task.loss(out, batch)) == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_pairs_that_do_not_belong_together_teach_nothing() -> None:
+    """Held-out batches have them: their loss is that of the others."""
+    task = AudioVisualContrast()
+    out, batch = outputs(4)
+    first = task.loss(out, batch)
+    mixed = {**batch, "label": torch.tensor([1, 1, 1, 0])}
+    each = [
+        float(task.loss(out, {**batch, "label": torch.eye(4, dtype=torch.int64)[k]}))
+        for k in range(4)
+    ]
+    surplus = 100.0  # of "together" said with full confidence of three, or one, that are not
+    assert float(first) == pytest.approx(np.mean([e - 75 for e in each]), rel=1e-3)
+    assert float(task.loss(out, mixed)) == pytest.approx(
+        np.mean([e - 75 for e in each[:3]]) + surplus / 4, rel=1e-3
+    )
+
+
+def test_training_pairs_match_and_half_of_the_held_out_do(make_row: MakeRow) -> None:
+    def labels(task: AudioVisualContrast, split: str) -> list[tuple[int, int]]:
+        catalog = Catalog.from_rows([make_row(number=k, split=split) for k in range(5)])
+        found = []
+        for k in range(200):
+            plan = task.sample(catalog, k % 5, sample_rng(0, 0, k))
+            found.append((int(plan.target["label"]), int(plan.target["kind"])))  # type: ignore[arg-type]
+        return found
+
+    task = AudioVisualContrast()
+    assert set(labels(task, "train")) == {(1, 0)}
+    assert set(labels(task, "validation")) == {(1, 0), (0, 1)}
+    # the control: every picture is told that another's sound is its own
+    assert set(labels(dataclasses.replace(task, random_labels=True), "train")) == {(1, 1)}
+
+
+def test_random_labels_say_nothing(make_row: MakeRow) -> None:
+    catalog = Catalog.from_rows([make_row(number=k) for k in range(5)])
+    task = AudioVisualCorrespondence(random_labels=True)
+    table = np.zeros((2, 2))
+    for k in range(1000):
+        target = task.sample(catalog, k % 5, sample_rng(0, 0, k)).target
+        table[int(target["label"]), int(target["kind"] == 0)] += 1  # type: ignore[arg-type]
+    assert abs(table / 1000 - 0.25).max() < 0.05
+
+
+def test_a_calibrated_cosine_moves_no_encoder() -> None:
+    task = AudioVisualContrast(size_px=32)
+    encoders = {stream: build_encoder("small", stream=stream, seed=0) for stream in task.streams}
+    learner = Learner(task=task, encoders=encoders, widths=widths_of(encoders)).train()
+    batch = {
+        "frames": torch.randint(0, 255, (4, 3, 32, 32), dtype=torch.uint8),
+        "sound": 0.1 * torch.randn(4, 16_000),
+        "label": torch.ones(4, dtype=torch.int64),
+        "group": torch.arange(4),
+    }
+    out = dict(learner.outputs(batch))
+    (out["score"].sum() + out["shifted_score"].sum()).backward()
+    moved = {name for name, weight in learner.named_parameters() if weight.grad is not None}
+    assert moved == {"head.join.slope", "head.join.offset"}
+
+
+@pytest.mark.slow
+@pytest.mark.paper
+@pytest.mark.parametrize("name", ["audio-visual-correspondence", "audio-visual-contrast"])
+def test_twenty_steps_at_the_papers_size(name: str, make_row: MakeRow, fetch: Any) -> None:
+    import time
+
+    recipe = RECIPES[name]["paper"]
+    task, settings = recipe.task, recipe.settings
+    catalog = Catalog.from_rows(
+        [make_row(number=k, num_frames=200, fps=25.0, width_px=340, height_px=256) for k in (0, 1)]
+    )
+    examples = []
+    for k in range(4):
+        plan = task.sample(catalog, k % 2, np.random.default_rng(k))
+        examples.append(task.transform(fetch(catalog, plan), plan, np.random.default_rng(k)))
+    batch = {
+        key: torch.from_numpy(np.stack([example.arrays[key] for example in examples]))
+        for key in examples[0].arrays
+    }
+    encoders = {
+        stream: build_encoder(settings[stream], stream=stream, seed=0) for stream in task.streams
+    }
+    assert batch["frames"].shape == (4, 3, 224, 224)
+    assert batch["sound"].shape[1] == task.rate_hz
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        learner = Learner(task=task, encoders=encoders, widths=widths_of(encoders)).train()
+    optimiser = torch.optim.Adam(learner.parameters(), lr=float(settings["optim.lr"]))
+    losses, seconds = [], []
+    for _ in range(20):
+        start = time.perf_counter()
+        optimiser.zero_grad()
+        step = learner(batch)
+        step.loss.backward()
+        optimiser.step()
+        losses.append(float(step.loss.detach()))
+        seconds.append(time.perf_counter() - start)
+    print(f"\n{name}, paper: {np.median(seconds):.2f} s a step of 4 pairs, one thread")
+    assert np.isfinite(losses).all() and np.mean(losses[-3:]) < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"fusion": "sum"}, "must be one of l3, ave, avol"), ({"positive_share": 1.0}, "below 1")],
+)
+def test_knobs_out_of_range_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        AudioVisualCorrespondence(**changes)
+    with pytest.raises(InputError, match="must be one of max, mean"):
+        AudioVisualContrast(pooling="least")
