@@ -13,6 +13,7 @@ _HOMES = {
     "open_video": "avssl.decode",
     "Sound": "avssl.records",
     "load_encoder": "avssl.model",
+    "load_localizer": "avssl.run.localize",
     "load_pose": "avssl.run.pose",
     "train": "avssl.run.train",
     "TrainConfig": "avssl.config",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from avssl.errors import MediaError as MediaError
     from avssl.model import load_encoder as load_encoder
     from avssl.records import Sound as Sound
+    from avssl.run.localize import load_localizer as load_localizer
     from avssl.run.pose import load_pose as load_pose
     from avssl.run.train import train as train
 

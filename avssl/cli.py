@@ -16,6 +16,7 @@ COMMANDS = {
     "train": ("avssl.run.command:train", "train a task on a prepared data set"),
     "resume": ("avssl.run.command:resume", "go on with a run that was stopped"),
     "eval": ("avssl.run.eval_command:command", "judge a trained network by the field's measures"),
+    "localize": ("avssl.run.localize:command", "where in a video what is heard comes from"),
     "pose": ("avssl.run.pose:command", "joints of a video; how many labels are needed"),
     "report": ("avssl.run.report_command:report", "one HTML file about one or more runs"),
     "tasks": ("avssl.run.command:tasks", "list the tasks"),

@@ -1,0 +1,123 @@
+"""A trained audio-visual network on whole frames: where in them what is heard comes from.
+
+where = avssl.load_localizer(run)
+maps, strengths = where(frames, sound)   # float32 [T, h, w], float32 [T]
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from avssl.errors import InputError
+from avssl.records import Sound
+from avssl.transform import sound as sounds
+
+_BATCH = 32
+
+
+class Localizer:
+    """Both encoders and their join, with what they were trained for."""
+
+    def __init__(self, task: Any, encoders: Mapping[str, nn.Module], head: nn.Module) -> None:
+        """Takes a task with `locate` (see `avssl.transform.audio_visual`) and its networks."""
+        if task.clip_frames > 1:
+            raise InputError(
+                f"{task.name} was trained on clips of {task.clip_frames} pictures: a localizer "
+                "takes one; train with --task.clip-frames 1"
+            )
+        self.task = task
+        self.encoders = dict(encoders)
+        self.head = head
+        for module in (*self.encoders.values(), head):
+            module.eval()
+
+    @property
+    def rate_hz(self) -> int:
+        """Sampling rate of the sound it hears."""
+        return self.task.rate_hz
+
+    @property
+    def sound_s(self) -> float:
+        """Length of the sound around each picture, seconds."""
+        return self.task.sound_s
+
+    def __call__(
+        self, frames: NDArray[np.uint8], sound: NDArray[np.floating] | Sound
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Gives the log odds that each place belongs to the sound, and how sure the best place is.
+
+        The whole frame is looked at, scaled so that its short side is what training saw. Sound
+        below the task's `silence_db` has strength 0: where nothing is heard nothing sounds.
+
+        Args:
+            frames: uint8 [T, 3, H, W], RGB.
+            sound: float [T, n], the stretch around each frame at `rate_hz`; or [n], or a `Sound`:
+                the same for all frames.
+
+        Returns:
+            maps float32 [T, h, w] (places cover the frame evenly) and strengths float32 [T] in
+            0…1, the probability that the best place belongs to the sound.
+
+        Raises:
+            InputError: wrong shapes, another rate.
+        """
+        if frames.ndim != 4 or frames.shape[1] != 3 or frames.dtype != np.uint8:
+            raise InputError(f"frames must be uint8 [T, 3, H, W], got {list(frames.shape)}")
+        if isinstance(sound, Sound) and sound.rate_hz != self.rate_hz:
+            raise InputError(f"sound of {sound.rate_hz} Hz: must be of {self.rate_hz} Hz")
+        heard = np.atleast_2d(np.asarray(sound, dtype=np.float32))
+        if len(heard) not in (1, len(frames)) or heard.ndim != 2:
+            raise InputError(
+                f"sound must be [{len(frames)}, n] or [n], got {list(np.shape(sound))}"
+            )
+        if not np.isfinite(heard).all():
+            raise InputError("sound has values that are not finite")
+        quiet = np.array([self.is_silent(one) for one in heard])
+        alike = np.stack(
+            [
+                one if silent else self.task.heard(one)
+                for one, silent in zip(heard, quiet, strict=True)
+            ]
+        )
+        index = np.zeros(len(frames), int) if len(heard) == 1 else np.arange(len(frames))
+        found = []
+        for start in range(0, len(frames), _BATCH):
+            part = range(start, min(start + _BATCH, len(frames)))
+            shown = np.stack([scaled(frames[k], self.task.size_px) for k in part])
+            found.append(self._maps(shown, alike[index[list(part)]]))
+        if not found:
+            return np.zeros((0, 1, 1), np.float32), np.zeros(0, np.float32)
+        maps = np.concatenate(found)
+        strengths = 1 / (1 + np.exp(-maps.max(axis=(1, 2)).astype(np.float64)))
+        return maps, np.where(quiet[index], 0.0, strengths).astype(np.float32)
+
+    def is_silent(self, samples: NDArray[np.float32]) -> bool:
+        """Whether a stretch is below the level that training used."""
+        return sounds.rms(samples - samples.mean()) < 10 ** (self.task.silence_db / 20)
+
+    @torch.no_grad()
+    def _maps(self, frames: NDArray[np.uint8], samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        where = next(self.head.parameters()).device
+        batch = {
+            "frames": torch.from_numpy(frames).to(where),
+            "sound": torch.from_numpy(samples).to(where),
+        }
+        return self.task.locate(self.encoders, self.head, batch).float().cpu().numpy()
+
+
+def scaled(frame: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:
+    """Scales a frame [3, H, W] so that its short side is so long."""
+    import cv2
+
+    height, width = frame.shape[1:]
+    share = short_side_px / min(height, width)
+    size = (max(1, round(width * share)), max(1, round(height * share)))
+    if size == (width, height):
+        return np.ascontiguousarray(frame)
+    method = cv2.INTER_AREA if share < 1 else cv2.INTER_LINEAR
+    picture = cv2.resize(np.ascontiguousarray(frame.transpose(1, 2, 0)), size, interpolation=method)
+    return np.ascontiguousarray(np.asarray(picture, dtype=np.uint8).transpose(2, 0, 1))
