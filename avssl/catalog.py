@@ -319,8 +319,8 @@ class Catalog:
         chosen = np.asarray(indices, dtype=np.int64)
         part = Catalog(self.table.take(chosen), directory=self.directory, source=self._source)
         part._kept = chosen if self._kept is None else self._kept[chosen]
-        known = self._cache
-        part._cache = {k: known[i] for k, i in enumerate(chosen.tolist()) if i in known}
+        found = ((k, self._cache.get(i)) for k, i in enumerate(chosen.tolist()))
+        part._cache = {k: row for k, row in found if row is not None}
         return part
 
     def select(
@@ -331,8 +331,7 @@ class Catalog:
         if split is not None:
             if split not in SPLITS:
                 raise InputError(f"split {split!r}: must be one of {', '.join(SPLITS)}")
-            splits = np.asarray(self.table.column("split").to_pylist(), dtype=object)
-            chosen = chosen[splits == split]
+            chosen = chosen[np.asarray(self.column("split"), dtype=object) == split]
         if keep is not None:
             chosen = np.asarray([i for i in chosen if keep(self.row(int(i)))], dtype=np.int64)
         return self.take(chosen)

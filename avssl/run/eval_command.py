@@ -7,6 +7,10 @@ from avssl.errors import InputError
 from avssl.typed_json import known_name
 
 EVALUATORS = {
+    "localization": (
+        "avssl.run.localization_eval:command",
+        "where sound comes from: cIoU, AUC, hit rate beside the trivial rows",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""
@@ -20,7 +24,7 @@ def command(arguments: Sequence[str]) -> int:
     """
     words = list(arguments)
     if not words or words[0] in ("-h", "--help"):
-        lines = [f"  avssl eval {name:<8} {text}" for name, (_, text) in EVALUATORS.items()]
+        lines = [f"  avssl eval {name:<13} {text}" for name, (_, text) in EVALUATORS.items()]
         print("\n".join(["usage: avssl eval NAME REF --data D …", "", *lines]))
         return 0 if words else 2
     if words[0].startswith("-"):
