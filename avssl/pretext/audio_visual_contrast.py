@@ -1,9 +1,10 @@
 """Audio-visual contrast: among all sounds of the batch, which belongs to this picture?
 
 InfoNCE across the two senses (van den Oord and others, 2018), on the best place of the picture
-("max", EZ-VSL, Mo and Morgado, ECCV 2022), on the mean picture ("mean"), or with the tri-map of
-Chen and others ("Localizing Visual Sounds the Hard Way", CVPR 2021): own pairs count where the map
-is above ε_p, the rest of the own picture, below ε_n, is one more negative (papers.md §3.4, §7).
+("max", EZ-VSL, Mo and Morgado, ECCV 2022; "soft-max"), on the mean picture ("mean"), or with the
+tri-map of Chen and others ("Localizing Visual Sounds the Hard Way", CVPR 2021): own pairs count
+where the map is above ε_p, the rest of the own picture, below ε_n, is one more negative (papers.md
+§3.4, §7).
 
     picture → maps [C, h, w] → every place 128, length 1 ┐
     sound   → vector [D]     → 128, length 1             ┴ cosine / temperature → softmax both ways
@@ -19,6 +20,7 @@ sound and those of b and c; that of the other a is left out.
 Shapes: see `avssl.transform.audio_visual`. In training every label is 1.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -38,7 +40,8 @@ from avssl.records import Plan, Shortcut
 from avssl.task import Batch, Outputs, layer_sizes, two_class_scores
 from avssl.transform.audio_visual import AudioVisualPairs
 
-POOLINGS = ("max", "mean", "tri-map")
+POOLINGS = ("soft-max", "max", "mean", "tri-map")
+_SOFTNESS = 0.1
 _TRI_MAP_SHARPNESS = 0.03
 """τ of the tri-map's soft thresholds (the paper)."""
 _FAR = -1e4  # the logit of a pair that does not count
@@ -55,8 +58,10 @@ class AudioVisualContrast(AudioVisualPairs):
     shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
     keeps_head: ClassVar[bool] = True
 
-    pooling: str = "max"
-    """What of a picture is compared: "max" (its best place), "mean", or "tri-map"."""
+    pooling: str = "soft-max"
+    """What of a picture is compared: "max" (its best place), "soft-max" (0.1 times the logarithm of
+    the mean of exp(cosine / 0.1): nearly the best place, but all places get a gradient [ours]),
+    "mean", or "tri-map"."""
     layer: str = ""
     """Layer of the vision encoder whose maps are compared, such as "res4"; empty: the last."""
     temperature: float = 0.07
@@ -96,7 +101,8 @@ class AudioVisualContrast(AudioVisualPairs):
         seen, heard = head(*self.features(encoders, batch))
         join = head.join
         cosine = torch.einsum("ipe,ie->ip", seen, heard).amax(dim=1)
-        shifted = torch.einsum("ipe,ie->ip", seen.detach(), heard.detach().roll(1, 0)).amax(dim=1)
+        other = heard.detach().roll(1, 0)
+        shifted = torch.einsum("ipe,ie->ip", seen.detach(), other).amax(dim=1)
         return {
             "seen": seen,
             "heard": heard,
@@ -143,6 +149,9 @@ class AudioVisualContrast(AudioVisualPairs):
 
     def _cosines(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:
         """Gives the cosines [B, B'] of places [B, B', P], and the background's [B, 1] (tri-map)."""
+        if self.pooling == "soft-max":
+            count = math.log(maps.shape[2])
+            return _SOFTNESS * ((maps / _SOFTNESS).logsumexp(dim=2) - count), None
         if self.pooling != "tri-map":
             return maps.amax(dim=2), None
         own = maps.diagonal(dim1=0, dim2=1).T  # [B, P]

@@ -35,7 +35,7 @@ def outputs(num: int, places: int = 5, seed: int = 0) -> tuple[dict[str, Any], d
     return out, batch
 
 
-@pytest.mark.parametrize("pooling", ["max", "mean", "tri-map"])
+@pytest.mark.parametrize("pooling", ["soft-max", "max", "mean", "tri-map"])
 def test_contrast_is_the_mean_of_two_softmaxes(pooling: str) -> None:
     task = AudioVisualContrast(pooling=pooling, above=0.05, below=-0.05)
     out, batch = outputs(6, places=1 if pooling == "mean" else 5)
@@ -47,6 +47,8 @@ def test_contrast_is_the_mean_of_two_softmaxes(pooling: str) -> None:
         for j in range(6):
             each = [float(place @ heard[j]) for place in seen[i]]
             table[i, j] = max(each) if pooling != "tri-map" else np.mean(each)
+            if pooling == "soft-max":
+                table[i, j] = 0.1 * np.log(np.mean(np.exp(np.array(each) / 0.1)))
             if pooling == "tri-map" and i == j:
                 weight = [1 / (1 + np.exp(-(value - 0.05) / 0.03)) for value in each]
                 table[i, j] = np.dot(weight, each) / sum(weight)
@@ -168,5 +170,58 @@ def test_twenty_steps_at_the_papers_size(name: str, make_row: MakeRow, fetch: An
 def test_knobs_out_of_range_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         AudioVisualCorrespondence(**changes)
-    with pytest.raises(InputError, match="must be one of max, mean"):
+    with pytest.raises(InputError, match="must be one of soft-max, max, mean"):
         AudioVisualContrast(pooling="least")
+
+
+SHARED = """
+import sys, torch, torch.distributed as dist
+from avssl.pretext.audio_visual_contrast import AudioVisualContrast
+
+dist.init_process_group("gloo")
+rank, task = dist.get_rank(), AudioVisualContrast()
+torch.manual_seed(0)
+weight = torch.nn.Parameter(torch.randn(8, 8))
+pictures, sounds = torch.randn(6, 5, 8), torch.randn(6, 8)
+
+def loss_of(part):
+    seen = torch.nn.functional.normalize(pictures[part] @ weight, dim=2)
+    heard = torch.nn.functional.normalize(sounds[part] @ weight.T, dim=1)
+    num = len(seen)
+    out = {"seen": seen, "heard": heard, "score": torch.full((num,), 100.0),
+           "shifted_score": torch.full((num,), -100.0), "log_temperature": torch.tensor(-2.0)}
+    batch = {"group": torch.arange(6)[part] % 4, "label": torch.ones(num, dtype=torch.int64)}
+    return task.loss(out, batch)
+
+loss = loss_of(slice(3 * rank, 3 * rank + 3))
+loss.backward()
+dist.all_reduce(weight.grad)
+shared = weight.grad / 2
+dist.destroy_process_group()
+weight.grad = None
+whole = loss_of(slice(0, 6))
+whole.backward()
+torch.testing.assert_close(loss, whole)
+torch.testing.assert_close(shared, weight.grad)
+print("equal")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_compare_with_the_whole_batch(tmp_path: Any) -> None:
+    """Loss and gradient of two halves are those of one process with all."""
+    import os
+    import subprocess
+    import sys
+
+    script = tmp_path / "shared.py"
+    script.write_text(SHARED)
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
+         "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", str(script)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.count("equal") == 2, done.stderr
