@@ -1,8 +1,32 @@
 """Rows of all processes, with gradients, for losses that compare across the whole batch."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+
+class _AllRows(torch.autograd.Function):
+    """Gathers forwards, sums and takes the own part backwards.
+
+    torch's own `all_gather` with gradients reads gradients that are not contiguous as if they were
+    (torch 2.11, gloo): what comes back is wrong, without an error.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.num_rows = len(values)
+        parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, values)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous()
+        dist.all_reduce(total)
+        first = dist.get_rank() * ctx.num_rows
+        return total[first : first + ctx.num_rows]
 
 
 def all_rows(values: Tensor) -> Tensor:
@@ -10,14 +34,8 @@ def all_rows(values: Tensor) -> Tensor:
 
     Each process then computes the same loss of the whole batch. What flows back sums over
     processes and data-parallel training takes the mean, so the gradient is that of one process
-    with the whole batch.
+    with the whole batch. All processes must have as many rows.
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return values
-    if not values.requires_grad:
-        parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, values.contiguous())
-        return torch.cat(parts)
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(list(all_gather(values.contiguous())))
+    return _AllRows.apply(values.contiguous())  # type: ignore[return-value]
