@@ -86,7 +86,7 @@ class TrainConfig:
     vision: str = "resnet18"
     """Vision encoder by name: any of timm's, `caffenet`, or a clip model of pytorchvideo."""
     sound: str = "small"
-    """Sound encoder by name, where the task hears: FRONT/NETWORK or NETWORK, see docs/audio_visual.md."""
+    """Sound encoder by name, where the task hears; see docs/audio_visual.md."""
     init: str = ""
     """Initial encoders: a run's folder, a .safetensors file, timm:NAME or random:NAME. The network
     is then that of the file, whatever `vision` or `sound` say; a stream that it does not hold

@@ -7,6 +7,7 @@ from avssl.pretext import (
     audio_visual_contrast,
     audio_visual_correspondence,
     audio_visual_recipes,
+    audio_visual_sync,
     reconstruction,
     shuffle_and_learn,
     shuffle_and_learn_recipes,
@@ -17,6 +18,7 @@ TASKS: dict[str, type[Any]] = {
     "shuffle-and-learn": shuffle_and_learn.ShuffleAndLearn,
     "audio-visual-correspondence": audio_visual_correspondence.AudioVisualCorrespondence,
     "audio-visual-contrast": audio_visual_contrast.AudioVisualContrast,
+    "audio-visual-sync": audio_visual_sync.AudioVisualSync,
     "reconstruction": reconstruction.Reconstruction,
 }
 """Name on the command line → class of the task."""
@@ -25,6 +27,7 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "shuffle-and-learn": shuffle_and_learn_recipes.RECIPES,
     "audio-visual-correspondence": audio_visual_recipes.CORRESPONDENCE,
     "audio-visual-contrast": audio_visual_recipes.CONTRAST,
+    "audio-visual-sync": audio_visual_recipes.SYNC,
     "reconstruction": reconstruction.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from avssl.pretext.audio_visual_contrast import AudioVisualContrast
 from avssl.pretext.audio_visual_correspondence import AudioVisualCorrespondence
+from avssl.pretext.audio_visual_sync import AudioVisualSync
 from avssl.task import Recipe
 
 _SMALL: Mapping[str, Any] = {
@@ -75,3 +76,28 @@ CONTRAST = {
     ),
 }
 """Name → recipe of `audio-visual-contrast`."""
+
+SYNC = {
+    "small": Recipe(
+        task=AudioVisualSync(),
+        settings={**_SMALL, "batch_size": 32},
+        about="Eight pictures of 64 px, 0.64 s of log-mel, our small networks.",
+    ),
+    "paper": Recipe(
+        task=AudioVisualSync(
+            size_px=224, clip_frames=16, clip_step_s=1 / 16, sound_s=1.0, sound_layer="res4"
+        ),
+        settings={
+            "vision": "pytorchvideo:r2plus1d_r50",
+            "sound": "logmel16k/timm:resnet18",
+            "steps": 100_000,
+            "batch_size": 64,
+            "optim.name": "sgd",
+            "optim.lr": 1e-2,
+            "optim.weight_decay": 5e-4,
+        },
+        about="A clip network of the published kind (R(2+1)D at 224 px, 16 frames of a second), "
+        "ResNet-18 on log-mel; rate and steps are ours. Made for a GPU.",
+    ),
+}
+"""Name → recipe of `audio-visual-sync`."""

@@ -105,7 +105,9 @@ def wrap(learner: Learner, *, parallel: str, processes: Processes) -> nn.Module:
         device_ids=ids,
         gradient_as_bucket_view=True,
         # a task that hands an earlier layer on leaves the encoder's later weights unused
-        find_unused_parameters=bool(getattr(learner.task, "layer", "")),
+        find_unused_parameters=any(
+            getattr(learner.task, name, "") for name in ("layer", "sound_layer")
+        ),
     )
 
 

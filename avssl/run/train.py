@@ -20,7 +20,7 @@ import torch
 from avssl.catalog import Catalog
 from avssl.config import TrainConfig
 from avssl.data import choose_num_workers, dead_workers_in_one_line, load
-from avssl.errors import AvsslError
+from avssl.errors import AvsslError, InputError
 from avssl.progress import progress_bar
 from avssl.run import checkpoint, folder
 from avssl.run.evaluate import autocast, evaluate
@@ -97,7 +97,11 @@ def resume(
 
 
 def build_learner(config: TrainConfig) -> Learner:
-    """Builds the networks: from `init` where it holds the stream, else fresh from the seed."""
+    """Builds the networks: from `init` where it holds the stream, else fresh from the seed.
+
+    Raises:
+        InputError: the task's sound has another rate than the sound encoder.
+    """
     from avssl.model import build_encoder
 
     encoders: dict[str, Any] = {}
@@ -108,6 +112,12 @@ def build_learner(config: TrainConfig) -> Learner:
             encoders[stream] = build_encoder(
                 getattr(config, stream), stream=stream, seed=config.seed
             )
+    asked = getattr(config.task, "rate_hz", None)
+    if "sound" in encoders and asked != encoders["sound"].rate_hz:
+        raise InputError(
+            f"task.rate_hz {asked}: the sound encoder {encoders['sound'].name} hears "
+            f"{encoders['sound'].rate_hz} Hz; give --task.rate-hz {encoders['sound'].rate_hz}"
+        )
     torch.manual_seed(config.seed)
     return Learner(task=config.task, encoders=encoders, widths=widths_of(encoders)).train()
 

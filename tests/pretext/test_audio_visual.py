@@ -14,6 +14,7 @@ from avssl.model import build_encoder
 from avssl.pretext import RECIPES
 from avssl.pretext.audio_visual_contrast import AudioVisualContrast
 from avssl.pretext.audio_visual_correspondence import AudioVisualCorrespondence
+from avssl.pretext.audio_visual_sync import AudioVisualSync
 from avssl.sample import sample_rng
 from avssl.task import Learner, widths_of
 
@@ -104,6 +105,42 @@ def test_random_labels_say_nothing(make_row: MakeRow) -> None:
         target = task.sample(catalog, k % 5, sample_rng(0, 0, k)).target
         table[int(target["label"]), int(target["kind"] == 0)] += 1  # type: ignore[arg-type]
     assert abs(table / 1000 - 0.25).max() < 0.05
+
+
+def test_sync_pairs_are_of_one_file_and_steps_follow_the_sound(make_row: MakeRow) -> None:
+    task = AudioVisualSync()
+    catalog = Catalog.from_rows([make_row(number=k, num_frames=180) for k in range(3)])
+    kinds = [int(task.sample(catalog, 0, sample_rng(0, 0, k)).target["kind"]) for k in range(99)]  # type: ignore[arg-type]
+    assert set(kinds) == {0, 2}
+    with pytest.raises(InputError, match="a moment needs 2"):
+        AudioVisualSync(clip_frames=1)
+    # a burst in the third of eight parts of the sound is strongest in the third step
+    encoders = {stream: build_encoder("small", stream=stream, seed=0) for stream in task.streams}
+    sound = torch.zeros(1, 10_240)
+    sound[:, 2 * 1280 : 3 * 1280] = 0.3 * torch.randn(1280)
+    heard = []
+
+    class Keep(torch.nn.Module):
+        def forward(self, seen: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+            assert seen.shape == (1, 8, 192) and steps.shape == (1, 8, 48)
+            heard.append(steps)
+            return torch.zeros(1, 2)
+
+    batch = {"frames": torch.zeros(1, 3, 8, 64, 64, dtype=torch.uint8), "sound": sound}
+    task.predict(encoders, Keep(), batch)
+    silent = encoders["sound"].features(torch.zeros(1, 10_240))["res3"].mean((2, 3))
+    apart = (heard[0][0] - silent).norm(dim=1)
+    assert int(apart.argmax()) == 2 and max(apart[5:]) < 0.6 * apart[2]
+
+
+def test_a_rate_that_the_encoder_does_not_hear_is_refused() -> None:
+    from avssl.config import config_from_recipe, replaced
+    from avssl.run.train import build_learner
+
+    config = config_from_recipe("audio-visual-contrast", "small", data="d", out="o")
+    with pytest.raises(InputError, match=r"l3/small hears 48000 Hz; give --task.rate-hz 48000"):
+        build_learner(replaced(config, {"sound": "l3/small"}))
+    build_learner(replaced(config, {"sound": "l3/small", "task.rate_hz": 48_000}))
 
 
 def test_a_calibrated_cosine_moves_no_encoder() -> None:
