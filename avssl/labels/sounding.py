@@ -22,6 +22,14 @@ LEAST_AREA = 0.003
 """Of the picture: a thing that shows less of itself is not in view."""
 
 
+FAMILIES = {
+    "drum": "struck", "cymbal": "struck", "xylophone": "struck", "bell": "struck",
+    "hammer": "struck", "keyboard": "strings", "guitar": "strings", "flute": "wind",
+    "ball": "floor", "footsteps": "floor", "clock": "clockwork",
+}  # fmt: skip
+"""Kind of sound in the world → family: the upper level of its tree of classes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Moment:
     """One picture of a clip with its truth."""
@@ -105,3 +113,16 @@ def _world_moment(index: int, row: ClipRow, time_s: float) -> Moment:
         boxes=tuple(sounding),
         others={kind: tuple(found) for kind, found in others.items() if kind != name},
     )
+
+
+def class_path(row: ClipRow) -> tuple[str, ...]:
+    """Gives the class of what sounds, from the root of the tree: (family, kind, instance) in the
+    world, (class,) where a class is labelled, () where nothing is."""
+    if _is_world(row):
+        kind = str(row.labels["sound_kind"])
+        things = [*row.labels["things"], *row.labels["people"]]
+        names = [str(one.get("name") or one.get("body")) for one in things if one["sounding"]]
+        return FAMILIES.get(kind, "other"), kind, names[0] if names else "unknown"
+    told = row.labels.get("sounding", row.labels)
+    name = told.get("class") if isinstance(told, dict) else None
+    return (str(name),) if name else ()

@@ -11,6 +11,10 @@ EVALUATORS = {
         "avssl.run.localization_eval:command",
         "where sound comes from: cIoU, AUC, hit rate beside the trivial rows",
     ),
+    "retrieval": (
+        "avssl.run.retrieval_eval:command",
+        "pictures and sounds by each other: nDCG@30 beside the random row, recall",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""
