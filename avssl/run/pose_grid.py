@@ -12,6 +12,7 @@ import functools
 import json
 import re
 import shutil
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,12 +199,14 @@ def run_grid(
     paths = [home / "results" / f"{cell.name}.json" for cell in listed]
     missing = [cell for cell, path in zip(listed, paths, strict=True) if not path.is_file()]
     start = len(listed) - len(missing)
-    with progress_bar("grid", total=len(listed), unit="run", start=start, quiet=quiet) as bar:
-        run = functools.partial(_run, setting=setting, home=home)
+    with (
+        tempfile.TemporaryDirectory(prefix="drawn_", dir=home) as drawn,
+        progress_bar("grid", total=len(listed), unit="run", start=start, quiet=quiet) as bar,
+    ):
+        run = functools.partial(_run, setting=setting, home=home, drawn=Path(drawn))
         for cell, _ in each(run, missing, num_processes=num_processes):
             bar.say(cell.name)
             bar.advance()
-    shutil.rmtree(home / "drawn", ignore_errors=True)
     return [json.loads(path.read_text()) for path in paths]
 
 
@@ -222,7 +225,7 @@ def _claim(home: Path, setting: Setting) -> None:
         write_json(path, wanted)
 
 
-def _run(cell: Cell, *, setting: Setting, home: Path) -> None:
+def _run(cell: Cell, *, setting: Setting, home: Path, drawn: Path) -> None:
     import torch
 
     from avssl.run.parallel import Processes, threads_beside_loaders
@@ -235,7 +238,7 @@ def _run(cell: Cell, *, setting: Setting, home: Path) -> None:
     task: Any = config.task
     size = setting.steps * config.batch_size * 3 * task.size_px**2
     # cells differ in networks and rates alone: those of one seed see the same batches
-    kept = home / "drawn" / f"n{cell.num_labels}_seed{cell.seed}"
+    kept = drawn / f"n{cell.num_labels}_seed{cell.seed}"
     train(config, quiet=True, kept_batches=kept if size <= _MOST_KEPT_BYTES else None)
     pose = load_pose(out)
     result: dict[str, Any] = {**dataclasses.asdict(cell), "steps": setting.steps}

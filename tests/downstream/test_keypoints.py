@@ -141,7 +141,7 @@ def test_any_layer_can_be_handed_on(task) -> None:
         own = dataclasses.replace(task, layer=layer)
         learner = Learner(task=own, encoders=encoders, widths=widths_of(encoders)).eval()
         assert learner.outputs({"frames": frames})["maps"].shape == (1, 3, 16, 16)
-    with pytest.raises(InputError, match="layer 'res9': the encoder has res2"):
+    with pytest.raises(InputError, match="layer 'res9': the vision encoder has res2"):
         dataclasses.replace(task, layer="res9").head(widths_of(encoders))
 
 
