@@ -184,6 +184,13 @@ def layer_sizes(
     return widths[f"{stream}.{name}.channels"], widths[f"{stream}.{name}.stride"]
 
 
+def two_class_metrics(score: Tensor, label: Tensor) -> dict[str, Tensor]:
+    """Gives label, score and accuracy sample by sample, each [B], from the log odds of label 1."""
+    score = score.detach().float()
+    right = (score > 0) == (label == 1)
+    return {"accuracy": right.float(), "score": score, "label": label.float()}
+
+
 def two_class_scores(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
     """Gives balanced accuracy and AUC of the columns "label" (0, 1) and "score" (log odds of 1).
 

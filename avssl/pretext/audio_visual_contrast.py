@@ -37,7 +37,7 @@ from avssl.model.correspondence import SimilarityMaps, Standardised, maps_and_so
 from avssl.model.gather import all_rows
 from avssl.pretext.audio_visual_guards import SHORTCUTS
 from avssl.records import Plan, Shortcut
-from avssl.task import Batch, Outputs, layer_sizes, two_class_scores
+from avssl.task import Batch, Outputs, layer_sizes, two_class_metrics, two_class_scores
 from avssl.transform.audio_visual import AudioVisualPairs
 
 POOLINGS = ("soft-max", "max", "mean", "tri-map")
@@ -164,12 +164,7 @@ class AudioVisualContrast(AudioVisualPairs):
 
     def metrics(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Gives label, score (log odds of "together") and what averages to the accuracy, [B]."""
-        score, label = out["score"].detach().float(), batch["label"]
-        return {
-            "accuracy": ((score > 0) == (label == 1)).float(),
-            "score": score,
-            "label": label.float(),
-        }
+        return two_class_metrics(out["score"], batch["label"])
 
     def scores(self, columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
         """Gives balanced accuracy and AUC; {} where only one class was seen."""

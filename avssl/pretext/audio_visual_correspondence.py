@@ -30,7 +30,7 @@ from avssl.errors import InputError
 from avssl.model.correspondence import FUSIONS, build_correspondence, maps_and_sound
 from avssl.pretext.audio_visual_guards import SHORTCUTS
 from avssl.records import Shortcut
-from avssl.task import Batch, Outputs, layer_sizes, two_class_scores
+from avssl.task import Batch, Outputs, layer_sizes, two_class_metrics, two_class_scores
 from avssl.transform.audio_visual import AudioVisualPairs
 
 
@@ -85,13 +85,8 @@ class AudioVisualCorrespondence(AudioVisualPairs):
 
     def metrics(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Gives label, score (log odds of "together") and what averages to the accuracy, [B]."""
-        logits, label = out["logits"].detach().float(), batch["label"]
-        score = logits[:, 1] - logits[:, 0]
-        return {
-            "accuracy": ((score > 0) == (label == 1)).float(),
-            "score": score,
-            "label": label.float(),
-        }
+        logits = out["logits"]
+        return two_class_metrics(logits[:, 1] - logits[:, 0], batch["label"])
 
     def scores(self, columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
         """Gives balanced accuracy and AUC; {} where only one class was seen."""
