@@ -68,7 +68,8 @@ class AudioVisualSync(AudioVisualPairs):
     sound_s: float = 0.64
     """Length of the sound, seconds; the clip's middle is its middle."""
     same_file_share: float = 1.0
-    """Share of the mismatched pairs whose sound is from another time of the same file."""
+    """Share of the mismatched pairs whose sound is from another time of the same file; pictures of
+    files that are too short for two such times take another group's."""
     apart_s: float = 0.5
     """How far that other time is away, at least, seconds."""
     clip_frames: int = 8

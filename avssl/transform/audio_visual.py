@@ -41,7 +41,8 @@ class AudioVisualPairs:
     positive_share: float = 0.5
     """Share of pairs that belong together."""
     same_file_share: float = 0.0
-    """Share of the mismatched pairs whose sound is from another time of the same file (harder)."""
+    """Share of the mismatched pairs whose sound is from another time of the same file (harder);
+    pictures of files that are too short for two such times take another group's."""
     apart_s: float = 2.0
     """How far that other time is away, at least, seconds."""
     silence_db: float = -50.0
