@@ -12,6 +12,7 @@ from avssl.catalog import Catalog
 from avssl.config import read_config
 from avssl.downstream.localization import judge, table
 from avssl.downstream.localizer import Localizer
+from avssl.errors import InputError
 from avssl.files import write_json, write_text
 from avssl.labels.sounding import has_truth
 from avssl.progress import progress_bar
@@ -35,6 +36,8 @@ def evaluate_localization(
     """
     where = load_localizer(run)
     catalog = Catalog.read(data).select(split=split, keep=has_truth)
+    if not len(catalog):
+        raise InputError(f"{data}: no clip of {split!r} says what sounds in it; see docs/labels.md")
     total = per_clip * len(catalog)
     with progress_bar("localization", total=total, unit="moment", quiet=quiet) as bar:
         judged = judge(
