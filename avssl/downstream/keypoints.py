@@ -198,9 +198,6 @@ class Keypoints:
             brightness=self.brightness,
             contrast=self.contrast,
             saturation=self.saturation,
-            channel_gain=0.0,
-            channel_shift=0.0,
-            grey_probability=0.0,
             rng=rng,
         )
         if target["train"]:

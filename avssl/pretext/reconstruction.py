@@ -125,9 +125,6 @@ class Reconstruction:
             brightness=self.brightness,
             contrast=self.contrast,
             saturation=self.saturation,
-            channel_gain=0.0,
-            channel_shift=0.0,
-            grey_probability=0.0,
             rng=rng,
         )
         shown = pictures.crop_resize(found[:1], box, size_px=self.size_px, flip=flip)

@@ -160,10 +160,10 @@ def draw_color(
     brightness: float,
     contrast: float,
     saturation: float,
-    channel_gain: float,
-    channel_shift: float,
-    grey_probability: float,
     rng: np.random.Generator,
+    channel_gain: float = 0.0,
+    channel_shift: float = 0.0,
+    grey_probability: float = 0.0,
 ) -> ColorChange:
     """Draws a change of colour; every strength 0 gives none.
 
