@@ -21,6 +21,12 @@ def main() -> int:
     parser.add_argument("--short-side", type=int, default=128, help="height in pixels (128)")
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--duration", type=float, default=7.0, help="mean length in seconds (7)")
+    parser.add_argument(
+        "--theme",
+        choices=("people", "sounds"),
+        default="people",
+        help="sounds: players and things from near, one sounds and all move (people)",
+    )
     parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
     parser.add_argument("--sheet", metavar="PNG", help="also draw a contact sheet with the truth")
     parser.add_argument(
@@ -44,6 +50,7 @@ def main() -> int:
             short_side_px=arguments.short_side,
             fps=arguments.fps,
             duration_s=arguments.duration,
+            theme=arguments.theme,
             workers=arguments.workers,
             quiet=arguments.quiet,
         )

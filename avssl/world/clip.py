@@ -22,6 +22,7 @@ from avssl.world.shapes import Standing, add_thing
 from avssl.world.solids import BOX, CONE, Material, SolidBuilder, Solids
 from avssl.world.synth import Note, Voice, draw_voice
 from avssl.world.textures import colour_of
+from avssl.world.themes import THEMES
 from avssl.world.things import ALONE, PLAYED, Thing, draw_rhythm, draw_thing
 
 Floats = NDArray[np.float64]
@@ -29,8 +30,6 @@ SPLITS = ("train", "validation", "test")
 POOL_SIZES = {"train": 240, "validation": 80, "test": 80}
 """How many bodies, places and things of each kind a split has."""
 ACTIONS = tuple(MOTIONS)
-SHOWS = ("act", "play", "act", "act", "things", "act", "play", "act", "act", "play")
-"""What the clips of a split are about, over and over: somebody moves, plays, or only things."""
 _STREAMS = ("clip", "body", "scene", "thing", "voice", "sound")
 
 
@@ -46,6 +45,8 @@ class ClipSpec:
     fps: int = 25
     duration_s: float = 7.0
     """Clips are up to a seventh shorter or longer."""
+    theme: str = "people"
+    """What clips are about: a name in `themes.THEMES`."""
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -56,6 +57,8 @@ class ClipSpec:
             raise InputError(f"fps {self.fps}: must be 5 to 120")
         if not 1.0 <= self.duration_s <= 60.0:
             raise InputError(f"duration {self.duration_s} s: must be 1 to 60 seconds")
+        if self.theme not in THEMES:
+            raise InputError(f"theme {self.theme!r}: must be one of {', '.join(THEMES)}")
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -145,14 +148,21 @@ def _draw_thing(rng: np.random.Generator, spec: ClipSpec, kind: str) -> Thing:
     return pool_thing(spec.seed, spec.split, kind, number)
 
 
-def _spots(rng: np.random.Generator, *, count: int, middle_x: float, person: bool) -> list[Floats]:
+def _spots(
+    rng: np.random.Generator,
+    *,
+    count: int,
+    middle_x: float,
+    person: bool,
+    beside_m: tuple[float, float],
+) -> list[Floats]:
     """Places on the floor [3] for things, apart from each other and from the person."""
     sides = [-1.0, 1.0]
     rng.shuffle(sides)
     if person:
         slots = [side * rng.uniform(0.72, 1.0) for side in sides] + [sides[0] * 1.45]
     else:
-        slots = [side * rng.uniform(0.5, 0.75) for side in sides] + [rng.uniform(-0.1, 0.1)]
+        slots = [side * rng.uniform(*beside_m) for side in sides] + [rng.uniform(-0.1, 0.1)]
     return [np.array([middle_x + slot, 0.0, rng.uniform(-0.5, 0.35)]) for slot in slots[:count]]
 
 
@@ -176,26 +186,29 @@ def _add_occluder(rng: np.random.Generator, builder: SolidBuilder, middle_x: flo
     return kind
 
 
-def _aim(rng: np.random.Generator, *, source_x: float, middle_x: float) -> float:
+def _aim(
+    rng: np.random.Generator, *, source_x: float, middle_x: float, beside_m: tuple[float, float]
+) -> float:
     """Where the camera looks: at what sounds in half of the clips, well beside it in the others."""
     if rng.random() < 0.5:
         aim_x = source_x + rng.normal(0, 0.1)
     else:
         side = np.sign(middle_x - source_x) or rng.choice([-1.0, 1.0])  # keep people in view
-        aim_x = source_x + side * rng.uniform(0.6, 1.05)
+        aim_x = source_x + side * rng.uniform(*beside_m)
     return float(np.clip(aim_x, middle_x - 1.0, middle_x + 1.0))
 
 
 def _show_of(spec: ClipSpec) -> tuple[str, int]:
     """What the clip is about, and how many clips of the split before it were about the same."""
-    show = SHOWS[spec.index % len(SHOWS)]
-    rounds, rest = divmod(spec.index, len(SHOWS))
-    return show, rounds * SHOWS.count(show) + SHOWS[:rest].count(show)
+    shows = THEMES[spec.theme].shows
+    rounds, rest = divmod(spec.index, len(shows))
+    return shows[rest], rounds * shows.count(shows[rest]) + shows[:rest].count(shows[rest])
 
 
 def stage(spec: ClipSpec) -> Stage:
     """Draws all that happens in a clip."""
     rng = rng_of(spec.seed, spec.split, "clip", spec.index)
+    theme = THEMES[spec.theme]
     show, turn = _show_of(spec)
     num_frames = round(spec.duration_s * rng.uniform(6 / 7, 8 / 7) * spec.fps)
     times_s = np.arange(num_frames) / spec.fps
@@ -212,9 +225,7 @@ def stage(spec: ClipSpec) -> Stage:
     owner = 1
     sounding, source_x = 0, middle_x
     steps: tuple[Note, ...] = ()
-    count = {"act": int(rng.integers(1, 4)), "play": int(rng.integers(0, 3))}.get(
-        show, int(rng.integers(2, 4))
-    )
+    counts = {k: int(rng.integers(low, high + 1)) for k, (low, high) in theme.num_things.items()}
 
     if show != "things":
         body = pool_body(spec.seed, spec.split, int(rng.integers(size)))
@@ -252,16 +263,22 @@ def stage(spec: ClipSpec) -> Stage:
             sounding = people[0].owner
 
     kinds = [kind for kind in rng.permutation(ALONE) if not placed or kind != placed[0].thing.kind]
-    spots = _spots(rng, count=count, middle_x=middle_x, person=bool(people))
+    spots = _spots(
+        rng, count=counts[show], middle_x=middle_x, person=bool(people), beside_m=theme.spot_m
+    )
     loud = int(rng.integers(len(spots))) if spots and sounding == 0 else -1
     for number, spot in enumerate(spots):
         thing = _draw_thing(rng, spec, str(kinds[number]))
-        notes = draw_rhythm(rng, thing.kind, duration_s=length_s) if number == loud else ()
+        sounds = number == loud
+        notes = ()
+        if sounds or theme.silent_move:
+            notes = draw_rhythm(rng, thing.kind, duration_s=length_s)
         builder.owner = owner
         turn_by = rotation("y", rng.uniform(-0.5, 0.5))
         add_thing(builder, thing, Standing(place=spot, turn=turn_by), notes, times_s)
-        placed.append(Placed(thing=thing, owner=owner, notes=notes, played=False))
-        if number == loud:
+        heard = notes if sounds else ()
+        placed.append(Placed(thing=thing, owner=owner, notes=heard, played=False))
+        if sounds:
             sounding, source_x = owner, float(spot[0])
         owner += 1
 
@@ -274,8 +291,8 @@ def stage(spec: ClipSpec) -> Stage:
         distractors.append(_add_occluder(rng, builder, middle_x))
 
     move = str(rng.choice(MOVES, p=[0.3, 0.3, 0.13, 0.12, 0.15]))
-    tall_m = people[0].body.height_m if people else rng.uniform(1.35, 1.6)
-    aim_x = _aim(rng, source_x=source_x, middle_x=middle_x)
+    tall_m = people[0].body.height_m if people else rng.uniform(*theme.things_tall_m)
+    aim_x = _aim(rng, source_x=source_x, middle_x=middle_x, beside_m=theme.aim_beside_m)
     camera = plan_camera(
         rng, times_s, move=move, target=np.array([aim_x, 0.5 * tall_m + 0.02, 0.0]),
         distance_m=rng.uniform(3.2, 5.2), tall_m=tall_m, share=rng.uniform(0.64, 0.84),

@@ -108,6 +108,7 @@ def make_world(
     short_side_px: int = 128,
     fps: int = 25,
     duration_s: float = 7.0,
+    theme: str = "people",
     workers: int | None = None,
     quiet: bool = False,
 ) -> Path:
@@ -127,6 +128,7 @@ def make_world(
         short_side_px: height of the pictures, even; they are 4 to 3.
         fps: frames per second.
         duration_s: mean length of a clip; each is up to a seventh shorter or longer.
+        theme: what clips are about: `people` or `sounds` (`themes`).
         workers: processes, by default one for each core.
         quiet: show no progress.
 
@@ -147,6 +149,7 @@ def make_world(
             short_side_px=short_side_px,
             fps=fps,
             duration_s=duration_s,
+            theme=theme,
         )
         for split, count in counts.items()
         for index in range(count)
@@ -155,6 +158,8 @@ def make_world(
         "world_version": WORLD_VERSION,
         **{k: v for k, v in asdict(specs[0]).items() if k not in ("split", "index")},
     }
+    if theme == "people":  # worlds made before there were themes are of this one
+        del settings["theme"]
     return fill_folder(
         root,
         specs,

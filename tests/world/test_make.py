@@ -192,3 +192,30 @@ def test_the_script_refuses_in_one_line_with_code_2(tmp_path: Path):
     )
     assert result.returncode == 2
     assert result.stderr.startswith("make_world: short side 63") and result.stderr.count("\n") == 1
+
+
+def test_the_theme_of_sounds_lets_everything_move_and_one_thing_sound():
+    staged = [
+        stage(ClipSpec(seed=0, split="train", index=n, short_side_px=64, theme="sounds"))
+        for n in range(40)
+    ]
+    assert not {person.action for clip in staged for person in clip.people} - {"play"}
+    loud = [[placed for placed in clip.things if placed.notes] for clip in staged]
+    assert all(len(placed) == 1 for placed in loud)  # what is silent has no notes
+    kinds = {placed[0].thing.kind for placed in loud}
+    assert kinds == {*ALONE, *PLAYED}
+    moves = [
+        np.ptp(clip.solids.centres[:, clip.solids.owners == placed.owner], axis=0).max() > 0.02
+        for clip in staged
+        for placed in clip.things
+        if not placed.played  # a player's hands move; the keyboard does not
+    ]
+    assert all(moves) and len(moves) > 40
+    assert 0.3 < np.mean([len(clip.things) >= 2 for clip in staged]) < 0.8
+
+
+def test_a_world_without_a_theme_in_its_settings_is_of_people(small_world: Path):
+    settings = json.loads((small_world / "world.json").read_text())["settings"]
+    assert "theme" not in settings
+    with pytest.raises(InputError, match="theme 'noise': must be one of people, sounds"):
+        ClipSpec(seed=0, split="train", index=0, theme="noise")
