@@ -22,8 +22,9 @@ from avssl.catalog import ClipRow
 from avssl.decode.index import VideoIndex
 from avssl.decode.jpeg import decode_jpeg
 from avssl.decode.picture import Geometry, Painter
-from avssl.decode.samples import cut, mono, num_samples_of
+from avssl.decode.samples import cut, num_samples_of
 from avssl.decode.store import Store
+from avssl.decode.stored_sound import PCM_SUFFIX, read_flac, read_pcm
 from avssl.decode.times import Edge, frame_indices
 from avssl.errors import InputError, MediaError
 from avssl.records import Clip, Sound
@@ -237,27 +238,11 @@ class Fetcher:
         origin = round(row.sound_start_s * native_hz)
         first = round((start_s - margin / rate_hz) * native_hz) - origin
         length = int(np.ceil((num_samples + 2 * margin) * native_hz / rate_hz)) + 2
-        native = np.zeros(length, dtype=np.float32)
-        per_packet = row.sound_packet_num_samples
-        low = max(0, first // per_packet)
-        high = min(len(row.sound_packet_offsets) - 1, (first + length - 1) // per_packet)
-        context = self._decoder(_sound_codec(row), row.sound_config)
-        position = low * per_packet
-        if low <= high:
-            context.flush_buffers()
-            for data in self._store.sound_packets(row, low, high):
-                try:
-                    frames = context.decode(av.Packet(data))
-                except FFmpegError as error:
-                    raise MediaError(
-                        f"{row.clip_id}: its sound cannot be decoded ({error})"
-                    ) from error
-                for frame in frames:
-                    samples = mono(frame)
-                    a, b = max(position, first), min(position + len(samples), first + length)
-                    if a < b:
-                        native[a - first : b - first] = samples[a - position : b - position]
-                    position += len(samples)
+        if row.sound_suffix == PCM_SUFFIX:
+            native = read_pcm(self._store, row, first=first, length=length)
+        else:
+            context = self._decoder("flac", row.sound_config)
+            native = read_flac(self._store, context, row, first=first, length=length)
         return cut(
             native,
             native_hz=native_hz,
@@ -294,10 +279,6 @@ class Fetcher:
         while len(self._readers) > self.max_open:
             self._readers.popitem(last=False)[1].close()
         return reader
-
-
-def _sound_codec(row: ClipRow) -> str:
-    return {".flac": "flac", ".wav": "pcm_s16le"}.get(row.sound_suffix, "flac")
 
 
 @functools.lru_cache(maxsize=1024)

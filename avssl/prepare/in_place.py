@@ -66,7 +66,9 @@ def index_in_place(
     length_s = max(1, round(settings.max_clip_s / settings.window_s)) * settings.window_s
     edges_s = np.append(np.arange(start_s, index.end_s - 1e-9, length_s), index.end_s)
     bounds_s = list(zip(edges_s[:-1].tolist(), edges_s[1:].tolist(), strict=True))
-    heard = hear(reader, bounds_s, folder=None, window_s=settings.window_s, report=report)
+    heard = hear(
+        reader, bounds_s, folder=None, suffix="", window_s=settings.window_s, report=report
+    )
     full = [part for part in heard if part.num_samples]
     if not full:
         return [cells | {"sound_state": "absent"}], []

@@ -130,7 +130,14 @@ def _clips(
         (part.source_start_s, part.source_start_s + (part.end - part.first) * float(grid.step))
         for part in stretches
     ]
-    heard = hear(reader, bounds_s, folder=folder, window_s=settings.window_s, report=report)
+    heard = hear(
+        reader,
+        bounds_s,
+        folder=folder,
+        suffix=settings.sound_suffix,
+        window_s=settings.window_s,
+        report=report,
+    )
     clips = [
         picture_cells(stretch, path, encoded, grid=grid, settings=settings) | part.cells
         for stretch, path, part in zip(stretches, paths, heard, strict=True)
@@ -141,7 +148,7 @@ def _clips(
 def _heard_only(path: str, report: Report) -> dict[str, Any]:
     """Fingerprints the sound of a file whose picture is refused: it may be a copy of another."""
     with contextlib.suppress(MediaError, FFmpegError, OSError), open_video(path) as reader:
-        heard = hear(reader, [(-1e9, 600.0)], folder=None, window_s=1e9, report=report)
+        heard = hear(reader, [(-1e9, 600.0)], folder=None, suffix="", window_s=1e9, report=report)
         return {"sound_hashes": [f"{value:08x}" for value in heard[0].prints]}
     return {}
 

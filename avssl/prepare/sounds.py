@@ -9,7 +9,7 @@ from avssl.decode.reader import Reader
 from avssl.prepare import hearing
 from avssl.prepare.rate import MAX_GAP_S
 from avssl.prepare.sound_cutter import cut_sound
-from avssl.prepare.sound_writer import RATE_HZ, SoundWriter
+from avssl.prepare.sound_writer import RATE_HZ, open_sound
 from avssl.prepare.timing import Report, sha256_of
 from avssl.records import Sound
 
@@ -33,16 +33,18 @@ def hear(
     bounds_s: Sequence[tuple[float, float]],
     *,
     folder: Path | None,
+    suffix: str,
     window_s: float,
     report: Report,
 ) -> list[Heard]:
-    """Measures the sound of each stretch and writes it as `folder`/NNNN.flac.
+    """Measures the sound of each stretch and writes it as `folder`/NNNN.flac (or .wav).
 
     Args:
         reader: the open file.
         bounds_s: (start, end) of each stretch on the source's clock, ascending. One stretch at a
             time is held in memory.
         folder: where the files go; None writes none.
+        suffix: ".flac" or ".wav".
         window_s: length of the windows of loudness.
         report: sign of life.
     """
@@ -64,8 +66,8 @@ def hear(
         start_s = begin_s - zero_s
         cells: dict[str, Any] = {"sound_start_s": start_s}
         if folder is not None:
-            path = folder / f"{number:04d}.flac"
-            writer = SoundWriter(path)
+            path = folder / f"{number:04d}{suffix}"
+            writer = open_sound(path)
             try:
                 for at in range(0, len(samples), RATE_HZ):
                     writer.write(samples[at : at + RATE_HZ])

@@ -1,7 +1,9 @@
 """Long files, MJPEG, in place, and the real files beside the repository."""
 
 import dataclasses
+import io
 import json
+import wave
 from pathlib import Path
 
 import av
@@ -225,3 +227,46 @@ def test_variable_rate_cut_into_clips_keeps_sound_and_picture_together(tmp_path,
             errors_s.append(float(after.min() - click_s))
     # a frame of variable rate is shown at the first time of the grid that is not earlier
     assert len(errors_s) == 3 and min(errors_s) >= -1e-3 and max(errors_s) <= rows[0].step_s
+
+
+def test_sound_kept_as_wav_is_that_kept_as_flac(long_file, tmp_path) -> None:
+    """Any stretch of either is the same; the member is a WAV that others can read."""
+    settings = {"short_side_px": 32, "max_clip_s": 4.0}
+    kept = {
+        form: run(long_file.parent, tmp_path / form, sound_format=form, **settings)
+        for form in ("flac", "wav")
+    }
+    readers = {form: Fetcher(tmp_path / form) for form in kept}
+    rng = np.random.default_rng(8)
+    for number, row in enumerate(kept["wav"]):
+        other = kept["flac"][number]
+        assert (row.sound_suffix, other.sound_suffix) == (".wav", ".flac")
+        with (tmp_path / "wav" / row.store).open("rb") as shard:
+            shard.seek(row.sound_offset)
+            member = io.BytesIO(shard.read(row.sound_num_bytes))
+        with wave.open(member) as file:
+            assert file.getparams()[:4] == (1, 2, 48000, row.sound_num_samples)
+            words = np.frombuffer(file.readframes(row.sound_num_samples), "<i2")
+        end_s = row.sound_start_s + row.sound_num_samples / 48000
+        stretches = [(-1.0, 0.5), (-0.2, 1.0), (end_s - 0.3, 1.0), (end_s + 1, 0.1)]
+        stretches += [(float(rng.uniform(0, end_s)), float(rng.uniform(0.01, 2))) for _ in range(9)]
+        for start_s, duration_s in stretches:
+            for rate_hz in (48000, 16000):
+                one = readers["wav"].sound(row, start_s, duration_s, rate_hz).sound
+                two = readers["flac"].sound(other, start_s, duration_s, rate_hz).sound
+                assert np.array_equal(one.samples, two.samples)
+                assert (one.padded_before, one.padded_after) == (
+                    two.padded_before,
+                    two.padded_after,
+                )
+        whole = (
+            readers["wav"].sound(row, row.sound_start_s, row.sound_num_samples / 48000, 48000).sound
+        )
+        assert np.array_equal(whole.samples[0] * 32768, words)
+        assert np.abs(words).max() > 9000
+
+
+def test_sound_is_kept_as_wav_where_every_frame_stands_by_itself() -> None:
+    assert PrepareSettings(gop=1).sound_suffix == ".wav"
+    assert PrepareSettings().sound_suffix == ".flac"
+    assert PrepareSettings(gop=1, sound_format="flac").sound_suffix == ".flac"
