@@ -15,6 +15,10 @@ EVALUATORS = {
         "avssl.run.retrieval_eval:command",
         "pictures and sounds by each other: nDCG@30 beside the random row, recall",
     ),
+    "pretext": (
+        "avssl.run.pretext_eval:command",
+        "a run's own question on clips it has never met, beside the blind answer",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""

@@ -1,0 +1,117 @@
+"""`avssl eval pretext RUN --data D`: a run's own question, asked of clips it has never met."""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from avssl.catalog import Catalog
+from avssl.config import TrainConfig, read_config
+from avssl.data import Batches, BatchKey, Share
+from avssl.errors import InputError
+from avssl.files import write_json
+from avssl.model import load_encoder
+from avssl.progress import progress_bar
+from avssl.run.evaluate import evaluate
+from avssl.run.feed import num_evaluation_batches
+from avssl.run.folder import HEAD_FILE
+from avssl.run.parallel import Processes, threads_beside_loaders
+from avssl.task import Learner, widths_of
+
+
+def evaluate_pretext(
+    run: str | Path,
+    data: str | Path,
+    *,
+    split: str = "test",
+    num_samples: int = 2048,
+    quiet: bool = True,
+) -> dict[str, Any]:
+    """Gives {"scores": {name: value}, "trivial": {name: value}, "num_samples": n} of a split.
+
+    The samples are the same for every run of the same task settings.
+
+    Raises:
+        InputError: no finished run that keeps its head, or no clip of the split can be used.
+    """
+    if split == "train":
+        raise InputError("split 'train': a run knows those; use validation or test")
+    config: TrainConfig = dataclasses.replace(
+        read_config(run), num_evaluation_samples=num_samples, precision="fp32"
+    )
+    path = Path(run) / HEAD_FILE
+    if not getattr(config.task, "keeps_head", False):
+        raise InputError(
+            f"{run}: a run of {config.task.name}, which throws its head away; its scores on "
+            "validation clips are in metrics.jsonl"
+        )
+    if not path.is_file():
+        raise InputError(f"{run}: no {HEAD_FILE} yet; finish it with `avssl resume {run}`")
+    catalog = Catalog.read(data).select(split=split)
+    if not len(catalog):
+        raise InputError(f"{data}: no clips in the split {split!r}")
+    encoders = {stream: load_encoder(run, stream) for stream in config.task.streams}
+    learner = Learner(task=config.task, encoders=encoders, widths=widths_of(encoders))
+    learner.head.load_state_dict(load_file(path))
+    batches = Batches(
+        task=config.task,
+        train=catalog,
+        validation=catalog,
+        seed=config.seed,
+        share=Share(batch_size=config.batch_size),
+        num_evaluation_samples=num_samples,
+    )
+    count = num_evaluation_batches(config)
+    with progress_bar("pretext", total=count, unit="batch", quiet=quiet) as bar:
+
+        def stream() -> Any:
+            for number in range(count):
+                yield batches[BatchKey(split="validation", number=number)]
+                bar.advance()
+
+        scores = evaluate(learner, stream(), config, Processes(device=torch.device("cpu")))
+    return {
+        "task": config.task.name,
+        "num_clips": len(catalog),
+        "num_samples": num_samples,
+        "scores": scores,
+        "trivial": config.task.trivial(catalog),
+    }
+
+
+def command(arguments: Sequence[str]) -> int:
+    """`avssl eval pretext`.
+
+    Raises:
+        InputError: see `evaluate_pretext`.
+    """
+    parser = argparse.ArgumentParser(prog="avssl eval pretext", description=__doc__)
+    parser.add_argument("run", metavar="RUN", help="folder of a run that keeps its head")
+    parser.add_argument("--data", required=True, metavar="D", help="a prepared data set")
+    parser.add_argument("--split", default="test", choices=("validation", "test"))
+    parser.add_argument("--samples", type=int, default=2048, metavar="N", help="how many (2048)")
+    parser.add_argument("-o", "--out", metavar="FILE.json", help="default: in RUN")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    options = parser.parse_args(list(arguments))
+    if options.samples < 1:
+        raise InputError(f"--samples {options.samples}: must be 1 or more")
+    with threads_beside_loaders(Processes(device=torch.device("cpu"))):
+        found = evaluate_pretext(
+            options.run,
+            options.data,
+            split=options.split,
+            num_samples=options.samples,
+            quiet=options.quiet,
+        )
+    out = Path(options.out) if options.out else Path(options.run) / f"pretext_{options.split}.json"
+    write_json(out, {"data": str(options.data), **found})
+    for name, value in found["scores"].items():
+        blind = found["trivial"].get(name)
+        beside = "" if blind is None else f" (without looking: {blind:.3f})"
+        print(f"{name} {value:.4f}{beside}")
+    print(out)
+    return 0
