@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avssl.errors import InputError
+from avssl.model.spectrogram import Masks
 
 FUSIONS = ("l3", "ave", "avol")
 EMBEDDING = 128
@@ -63,16 +64,20 @@ class Standardised(nn.Module):
 
 
 def maps_and_sound(
-    encoders: Mapping[str, nn.Module], batch: Mapping[str, Tensor], *, layer: str
+    encoders: Mapping[str, nn.Module],
+    batch: Mapping[str, Tensor],
+    *,
+    layer: str,
+    masks: Masks | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Runs both encoders: maps [B, C, h, w] of `layer` ("" is the last), the sound's vector [B, D].
 
-    Maps of clips are means over time.
+    Maps of clips are means over time. `masks` blanks parts of the spectrogram in training.
     """
     vision: Any = encoders["vision"]
     found = vision.features(batch["frames"])
     maps = found[layer or list(vision.layers)[-1]]
-    return (maps.mean(dim=2) if maps.ndim == 5 else maps), encoders["sound"](batch["sound"])
+    return (maps.mean(dim=2) if maps.ndim == 5 else maps), encoders["sound"](batch["sound"], masks)
 
 
 class L3Fusion(nn.Module):

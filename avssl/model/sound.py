@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from avssl.errors import InputError
 from avssl.model import l3, small
-from avssl.model.spectrogram import FRONT_ENDS, FrontEnd
+from avssl.model.spectrogram import FRONT_ENDS, FrontEnd, Masks
 
 DURATION_S = 1.0
 """Length of the stretches that the papers' networks hear."""
@@ -50,13 +50,20 @@ class SoundEncoder(nn.Module):
         self.duration_s = DURATION_S
         """Length that it was made for; others of a window or more work too."""
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """Gives the vector, float [batch, width], of samples float [batch, n] (full scale ±1)."""
-        return self._run(self.network, self.front_end(samples), False)[0]
+    def forward(self, samples: Tensor, masks: Masks | None = None) -> Tensor:
+        """Gives the vector, float [batch, width], of samples float [batch, n] (full scale ±1).
 
-    def features(self, samples: Tensor) -> dict[str, Tensor]:
+        `masks` blanks parts of the spectrogram in training mode, and does nothing else.
+        """
+        return self._run(self.network, self._seen(samples, masks), False)[0]
+
+    def features(self, samples: Tensor, masks: Masks | None = None) -> dict[str, Tensor]:
         """Gives all maps by name, [batch, channels, bands, frames]."""
-        return dict(self._run(self.network, self.front_end(samples), True)[1])
+        return dict(self._run(self.network, self._seen(samples, masks), True)[1])
+
+    def _seen(self, samples: Tensor, masks: Masks | None) -> Tensor:
+        found = self.front_end(samples)
+        return masks(found) if masks is not None and self.training else found
 
     def description(self) -> dict[str, Any]:
         """Gives what the JSON beside saved weights says of it."""

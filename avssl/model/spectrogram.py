@@ -94,6 +94,31 @@ def mel_filters(*, rate_hz: int, num_fft: int, num_mels: int) -> Tensor:
     return (triangles * (2.0 / (high - low))).float()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Masks:
+    """What SpecAugment blanks: up to these shares of the bands and of the frames, in one strip.
+
+    Park and others, "SpecAugment", Interspeech 2019 (arXiv 1904.08779), without time warping; the
+    blank is 0, the mean that front ends bring spectrograms to. Drawn by torchaudio for every sample
+    by itself, from torch's generator.
+    """
+
+    bands: float = 0.0
+    frames: float = 0.0
+
+    def __call__(self, spectrograms: Tensor) -> Tensor:
+        """Gives spectrograms [batch, 1, bands, frames] with strips of zeros."""
+        if not self.bands and not self.frames:
+            return spectrograms
+        from torchaudio.functional import mask_along_axis_iid
+
+        for axis, share in ((2, self.bands), (3, self.frames)):
+            widest = round(share * spectrograms.shape[axis])
+            if widest:
+                spectrograms = mask_along_axis_iid(spectrograms, widest, 0.0, axis)
+        return spectrograms
+
+
 class FrontEnd(nn.Module):
     """Samples → spectrogram; it has no weights."""
 

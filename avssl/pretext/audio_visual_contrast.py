@@ -21,7 +21,7 @@ Shapes: see `avssl.transform.audio_visual`. In training every label is 1.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,8 +35,9 @@ from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.model.correspondence import SimilarityMaps, Standardised, maps_and_sound
 from avssl.model.gather import all_rows
+from avssl.model.spectrogram import Masks
 from avssl.pretext.audio_visual_guards import SHORTCUTS
-from avssl.records import Plan, Shortcut
+from avssl.records import Clip, Example, Plan, Shortcut
 from avssl.task import Batch, Outputs, layer_sizes, two_class_metrics, two_class_scores
 from avssl.transform.audio_visual import AudioVisualPairs
 
@@ -70,13 +71,16 @@ class AudioVisualContrast(AudioVisualPairs):
     """ε_p: places whose cosine is above are the source (tri-map)."""
     below: float = 0.4
     """ε_n: places whose cosine is below are background (tri-map)."""
+    within: float = 0.0
+    """Weight of the same question asked within each sense: which picture (sound) of the batch is
+    another moment of this one's clip? A second moment is then drawn for every training sample."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.pooling not in POOLINGS:
             raise InputError(f"pooling {self.pooling!r}: must be one of {', '.join(POOLINGS)}")
-        if self.temperature <= 0 or self.below > self.above:
-            raise InputError("temperature must be above 0, below at most above")
+        if self.temperature <= 0 or self.below > self.above or self.within < 0:
+            raise InputError("temperature must be above 0, below at most above, within 0 or more")
 
     def sample(self, catalog: Catalog, index: int, rng: np.random.Generator) -> Plan:
         """Plans a pair: in training always a matching one (with `random_labels` never)."""
@@ -86,7 +90,20 @@ class AudioVisualContrast(AudioVisualPairs):
         plan = self.draw_pair(catalog, index, rng, positive_share=share)
         if catalog.row(index).split != "train":
             return plan
-        return Plan(spans=plan.spans, target={**plan.target, "label": 1})
+        spans = plan.spans
+        if self.within:
+            spans += self.draw_pair(catalog, index, rng, positive_share=share).spans
+        return Plan(spans=spans, target={**plan.target, "label": 1, "num_first": len(plan.spans)})
+
+    def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
+        """Adds "other_frames" and "other_sound", the second moment, where there is one."""
+        first = int(plan.target.get("num_first", len(clips)))  # type: ignore[call-overload]
+        example = super().transform(clips[:first], plan, rng)
+        if len(clips) == first:
+            return example
+        other = super().transform(clips[first:], plan, rng).arrays
+        more = {f"other_{name}": other[name] for name in ("frames", "sound")}
+        return Example(arrays={**example.arrays, **more})
 
     def head(self, widths: Mapping[str, int]) -> nn.Module:
         """Builds the two projections to 128."""
@@ -103,7 +120,12 @@ class AudioVisualContrast(AudioVisualPairs):
         cosine = torch.einsum("ipe,ie->ip", seen, heard).amax(dim=1)
         other = heard.detach().roll(1, 0)
         shifted = torch.einsum("ipe,ie->ip", seen.detach(), other).amax(dim=1)
+        again = {}
+        if "other_frames" in batch:
+            second = {name: batch[f"other_{name}"] for name in ("frames", "sound")}
+            again["other_seen"], again["other_heard"] = head(*self.features(encoders, second))
         return {
+            **again,
             "seen": seen,
             "heard": heard,
             "score": join.calibrated(cosine.detach()),
@@ -113,7 +135,12 @@ class AudioVisualContrast(AudioVisualPairs):
 
     def features(self, encoders: Mapping[str, nn.Module], batch: Batch) -> tuple[Tensor, Tensor]:
         """Gives the maps [B, C, h, w] and the sound's vector [B, D]."""
-        return maps_and_sound(encoders, batch, layer=self.layer)
+        return maps_and_sound(
+            encoders,
+            batch,
+            layer=self.layer,
+            masks=Masks(bands=self.mask_bands, frames=self.mask_frames),
+        )
 
     def locate(self, encoders: Mapping[str, nn.Module], head: Any, batch: Batch) -> Tensor:
         """Gives the log odds of "together" place by place, [B, h, w]."""
@@ -145,6 +172,11 @@ class AudioVisualContrast(AudioVisualPairs):
             out["score"].float(), batch["label"].float()
         )
         wrong = functional.softplus(out["shifted_score"].float()) * different
+        if "other_seen" in out:
+            for one, other in (("seen", "other_seen"), ("heard", "other_heard")):
+                contrast = contrast + self.within / 2 * _between(
+                    all_rows(out[one].float()), all_rows(out[other].float()), same, scale
+                )
         return contrast + fitted + wrong.sum() / different.sum().clamp_min(1.0)
 
     def _cosines(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -173,3 +205,15 @@ class AudioVisualContrast(AudioVisualPairs):
     def trivial(self, catalog: Catalog) -> dict[str, float]:
         """Gives what any answer without looking or listening reaches."""
         return {"balanced_accuracy": 0.5, "auc": 0.5}
+
+
+def _between(one: Tensor, other: Tensor, same: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy, both ways, of embeddings [B, E] (or the mean of [B, P, E]) with their own.
+
+    `same` [B, B] marks others of the same group: they do not count.
+    """
+    if one.ndim == 3:
+        one, other = (functional.normalize(x.mean(dim=1), dim=1) for x in (one, other))
+    logits = (one @ other.T * scale).masked_fill(same, _FAR)
+    own = torch.arange(len(one), device=one.device)
+    return (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2

@@ -28,6 +28,7 @@ from torch.nn import functional
 from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.model.correspondence import FUSIONS, build_correspondence, maps_and_sound
+from avssl.model.spectrogram import Masks
 from avssl.pretext.audio_visual_guards import SHORTCUTS
 from avssl.records import Shortcut
 from avssl.task import Batch, Outputs, layer_sizes, two_class_metrics, two_class_scores
@@ -73,7 +74,12 @@ class AudioVisualCorrespondence(AudioVisualPairs):
 
     def features(self, encoders: Mapping[str, nn.Module], batch: Batch) -> tuple[Tensor, Tensor]:
         """Gives the maps [B, C, h, w] and the sound's vector [B, D]."""
-        return maps_and_sound(encoders, batch, layer=self.layer)
+        return maps_and_sound(
+            encoders,
+            batch,
+            layer=self.layer,
+            masks=Masks(bands=self.mask_bands, frames=self.mask_frames),
+        )
 
     def locate(self, encoders: Mapping[str, nn.Module], head: Any, batch: Batch) -> Tensor:
         """Gives the log odds of "together" place by place, [B, h, w]."""

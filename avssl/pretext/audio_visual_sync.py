@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from avssl.catalog import Catalog
 from avssl.errors import InputError
+from avssl.model.spectrogram import Masks
 from avssl.pretext.audio_visual_guards import SHORTCUTS
 from avssl.records import Shortcut
 from avssl.task import Batch, Outputs, layer_sizes, two_class_metrics, two_class_scores
@@ -103,7 +104,9 @@ class AudioVisualSync(AudioVisualPairs):
         else:
             stills = frames.transpose(1, 2).flatten(0, 1)
             seen = vision(stills).unflatten(0, (len(frames), self.clip_frames))
-        maps = sound.features(batch["sound"])[self.sound_layer].mean(dim=2)
+        maps = sound.features(
+            batch["sound"], Masks(bands=self.mask_bands, frames=self.mask_frames)
+        )[self.sound_layer].mean(dim=2)
         heard = functional.adaptive_avg_pool1d(maps, self.clip_frames).transpose(1, 2)
         return {"logits": head(seen, heard)}
 

@@ -9,9 +9,6 @@ Shapes: B samples, S x S px, n samples of sound. Batch: frames uint8 [B, 3, S, S
 S] with `clip_frames` T > 1; sound float32 [B, n]; label int64 [B]; group int64 [B].
 """
 
-import functools
-import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,9 +19,10 @@ from avssl.catalog import Catalog, ClipRow
 from avssl.errors import InputError
 from avssl.records import Clip, Example, FrameSpan, Plan, SoundSpan
 from avssl.sample.clock import key_frame_period, screen_times
-from avssl.sample.pairs import Pairing, apart, capped, make_pairing, spots
+from avssl.sample.pairs import apart, spots
 from avssl.transform import frames as pictures
 from avssl.transform import sound as sounds
+from avssl.transform.pair_rows import number_of, packet_phase, pair_rows, step_s
 
 MATCHED, OTHER_GROUP, SAME_FILE = 0, 1, 2
 """`Plan.target["kind"]`."""
@@ -65,6 +63,15 @@ class AudioVisualPairs:
     """RMS to which every stretch is brought, dB below full scale."""
     volume_jitter: float = 0.1
     """Volume of training samples times 1 ± this, after that (L3-Net: 10 %)."""
+    mix_share: float = 0.0
+    """Share of training samples with a third recording in the background."""
+    mix_db: tuple[float, float] = (-15.0, -5.0)
+    """Loudness of that background against the sound, drawn evenly, dB."""
+    mask_bands: float = 0.0
+    """Up to this share of the spectrogram's bands is blanked in training, in one strip
+    (SpecAugment, Park and others, 2019)."""
+    mask_frames: float = 0.0
+    """The same of its frames."""
     clip_frames: int = 1
     """Pictures around the time, for 3-D encoders."""
     clip_step_s: float = 1 / 15
@@ -93,6 +100,11 @@ class AudioVisualPairs:
         if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
             raise InputError(f"crop_scale {self.crop_scale}: must rise within (0, 1]")
 
+        if not (0 <= self.mix_share <= 1 and self.mix_db[0] <= self.mix_db[1]):
+            raise InputError("mix_share must be in [0, 1], mix_db must rise")
+        if not (0 <= self.mask_bands < 1 and 0 <= self.mask_frames < 1):
+            raise InputError("mask_bands and mask_frames must be in [0, 1)")
+
     def items(self, catalog: Catalog) -> NDArray[np.int64]:
         """Gives the rows with a spot; one stands in it once for every second of spots.
 
@@ -101,7 +113,7 @@ class AudioVisualPairs:
         Raises:
             InputError: no row can be used, or there is one group only and no file is long enough.
         """
-        return _known(self, catalog).items
+        return pair_rows(self, catalog).items
 
     def sample(self, catalog: Catalog, index: int, rng: np.random.Generator) -> Plan:
         """Plans one pair with the picture of row `index`; see `draw_pair`."""
@@ -110,12 +122,13 @@ class AudioVisualPairs:
     def draw_pair(
         self, catalog: Catalog, index: int, rng: np.random.Generator, *, positive_share: float
     ) -> Plan:
-        """Plans one pair with the picture of row `index`; always nine random values.
+        """Plans one pair with the picture of row `index`; nine random values (13 with mixing).
 
         The spots of picture and sound have one distribution each, whatever the label: see the top
-        of `avssl.sample.pairs` for how, with an example.
+        of `avssl.sample.pairs` for how, with an example. What is mixed in is of a group that is not
+        the sound's; whether anything is does not depend on the label.
         """
-        known = _known(self, catalog)
+        known = pair_rows(self, catalog)
         draw = rng.random(9)
         row, own = catalog.row(index), known.spots(index)
         place = min(int(draw[0] * len(own)), len(own) - 1)
@@ -134,7 +147,7 @@ class AudioVisualPairs:
         start_s = float(source.frame_times_s[heard_at]) - self.sound_s / 2
         if not self.on_grid and not matched:  # as a careless sampler would start
             latest_s = source.sound_start_s + source.sound_num_samples / source.sound_rate_hz
-            start_s += (draw[7] - 0.5) * _step_s(source)
+            start_s += (draw[7] - 0.5) * step_s(source)
             start_s = min(max(start_s, source.sound_start_s), latest_s - self.sound_s)
         frame = int(own[place])
         around_s = (np.arange(self.clip_frames) - (self.clip_frames - 1) // 2) * self.clip_step_s
@@ -144,24 +157,42 @@ class AudioVisualPairs:
         return Plan(
             spans=(
                 FrameSpan(row=index, times_s=tuple(asked_s.tolist())),
-                SoundSpan(
-                    row=other, start_s=start_s, duration_s=self.sound_s, rate_hz=self.rate_hz
-                ),
+                self._heard_at(other, start_s),
+                *self._background(catalog, other, rng),
             ),
             target={
                 "label": int(draw[8] < positive_share if self.random_labels else matched),
                 "kind": kind,
-                "group": _number(row.group_id),
-                "sound_group": _number(source.group_id),
+                "group": number_of(row.group_id),
+                "sound_group": number_of(source.group_id),
                 "train": int(row.split == "train"),
                 "borders_px": tuple(row.borders_px),
-                "frame_phase": (start_s + self.sound_s / 2 - source.start_s) / _step_s(source) % 1,
-                "packet_phase": _packet_phase(source, start_s),
+                "frame_phase": (start_s + self.sound_s / 2 - source.start_s) / step_s(source) % 1,
+                "packet_phase": packet_phase(source, start_s),
                 "gop_phase": (frame % period) / period,
                 "picture_place": (row.frame_times_s[frame] - row.start_s) / row.duration_s,
                 "sound_place": (start_s + self.sound_s / 2 - source.start_s) / source.duration_s,
             },
         )
+
+    def _heard_at(self, row: int, start_s: float) -> SoundSpan:
+        return SoundSpan(row=row, start_s=start_s, duration_s=self.sound_s, rate_hz=self.rate_hz)
+
+    def _background(
+        self, catalog: Catalog, heard: int, rng: np.random.Generator
+    ) -> tuple[SoundSpan, ...]:
+        """Draws what is mixed in, of another group than what is heard; in training only."""
+        if not self.mix_share or catalog.row(heard).split != "train":
+            return ()
+        draw, known = rng.random(4), pair_rows(self, catalog)
+        pairing = known.pairing(heard)
+        if draw[0] >= self.mix_share or pairing.num_groups < 2:
+            return ()
+        third = pairing.partner(heard, (draw[1], draw[2]))
+        found = known.spots(third)
+        place = int(found[min(int(draw[3] * len(found)), len(found) - 1)])
+        start_s = float(catalog.row(third).frame_times_s[place]) - self.sound_s / 2
+        return (self._heard_at(third, start_s),)
 
     def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
         """Cuts the picture, brings the sound to its loudness (see the top for the arrays)."""
@@ -186,7 +217,14 @@ class AudioVisualPairs:
         else:
             middle = middle_box(height_px, width_px, borders_px)
             shown = pictures.crop_resize(found, middle, size_px=self.size_px)
-        samples = self.heard(heard.samples[0])
+        samples = heard.samples[0]
+        if len(clips) > 2:
+            behind = clips[2].sound
+            assert behind is not None
+            samples = sounds.mix(
+                samples, behind.samples[0], level_db=float(rng.uniform(*self.mix_db))
+            )
+        samples = self.heard(samples)
         louder = sounds.change_volume(samples, jitter=self.volume_jitter, rng=rng)
         return Example(
             arrays={
@@ -222,104 +260,3 @@ def middle_box(
     inner_width, inner_height = width_px - left - right, height_px - top - bottom
     side = min(inner_width, inner_height)
     return left + (inner_width - side) / 2, top + (inner_height - side) / 2, float(side)
-
-
-class _Known:
-    """What a task knows of a catalogue: made once in each process."""
-
-    def __init__(self, task: AudioVisualPairs, catalog: Catalog) -> None:
-        self._task, self._catalog = task, catalog
-        self.spots = functools.lru_cache(maxsize=4096)(self._spots)
-        usable = [index for index in range(len(catalog)) if len(self.spots(index))]
-        if not usable:
-            raise InputError(
-                f"none of {len(catalog)} clips has {task.sound_s:g} s of sound around a picture "
-                f"that is louder than {task.silence_db:g} dB and without a cut; use a smaller "
-                "sound_s or silence_db, or clips with sound"
-            )
-        rows = [catalog.row(index) for index in usable]
-        groups = [row.group_id for row in rows]
-        lengths = [max(1, round(len(self.spots(index)) * _step_s(catalog.row(index))))
-                   for index in usable]  # fmt: skip
-        counts = np.array(lengths, dtype=np.int64)
-        if task.balanced_groups:
-            counts = capped(counts, groups)
-        self._pairing_of = self._pairings(usable, counts, groups, [_format(row) for row in rows])
-        keep = [k for k, index in enumerate(usable) if self._has_partner(index)]
-        if not keep:
-            raise InputError(
-                "all clips with sound are of one group, and none is long enough for two times "
-                f"{task.apart_s:g} s apart; use a smaller apart_s, or tell groups apart with "
-                "`avssl prepare --group-by`"
-            )
-        self.items = np.repeat(np.array(usable, dtype=np.int64)[keep], counts[keep])
-
-    def _pairings(
-        self,
-        usable: Sequence[int],
-        counts: NDArray[np.int64],
-        groups: Sequence[str],
-        formats: Sequence[str],
-    ) -> dict[int, Pairing]:
-        """Gives row → pairing; formats of which there is one group share a pool."""
-        members: dict[str, set[str]] = {}
-        for group, own in zip(groups, formats, strict=True):
-            members.setdefault(own, set()).add(group)
-        matched = self._task.match_format
-        pools = [own if matched and len(members[own]) > 1 else "" for own in formats]
-        found: dict[int, Pairing] = {}
-        for pool in dict.fromkeys(pools):
-            inside = [k for k, own in enumerate(pools) if own == pool]
-            pairing = make_pairing(
-                [usable[k] for k in inside],
-                [int(counts[k]) for k in inside],
-                [groups[k] for k in inside],
-                balanced=self._task.balanced_groups,
-            )
-            found.update(dict.fromkeys((usable[k] for k in inside), pairing))
-        return found
-
-    def _spots(self, index: int) -> NDArray[np.int64]:
-        return self._task.row_spots(self._catalog.row(index))
-
-    def least_apart(self, index: int) -> int:
-        """Gives the number of spots in `apart_s` of a row."""
-        return max(1, math.ceil(self._task.apart_s / _step_s(self._catalog.row(index)) - 1e-6))
-
-    def pairing(self, index: int) -> Pairing:
-        """Gives whose sound can go with the pictures of a row."""
-        return self._pairing_of[index]
-
-    def is_long(self, index: int) -> bool:
-        """Whether two times of the row are far enough apart."""
-        return len(self.spots(index)) >= 2 * self.least_apart(index)
-
-    def _has_partner(self, index: int) -> bool:
-        alone = self._pairing_of[index].num_groups < 2
-        return self._task.positive_share == 1 or not alone or self.is_long(index)
-
-
-@functools.lru_cache(maxsize=8)  # training and validation splits, and those of a few tests
-def _known(task: AudioVisualPairs, catalog: Catalog) -> _Known:
-    return _Known(task, catalog)
-
-
-def _format(row: ClipRow) -> str:
-    return f"{row.codec} {row.sound_suffix} {row.sound_rate_hz}"
-
-
-def _step_s(row: ClipRow) -> float:
-    return row.step_s if row.step_s > 0 else row.duration_s / max(1, row.num_frames)
-
-
-def _packet_phase(row: ClipRow, start_s: float) -> float:
-    """Gives where in one of the sound codec's packets a stretch begins, 0 to 1."""
-    if row.sound_packet_num_samples <= 0:
-        return 0.0
-    sample = (start_s - row.sound_start_s) * row.sound_rate_hz
-    return float(sample / row.sound_packet_num_samples % 1)
-
-
-def _number(name: str) -> int:
-    """Gives a group's name as a number that is the same in every process."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")

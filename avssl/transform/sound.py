@@ -30,6 +30,17 @@ def equal_loudness(samples: Samples, *, target_db: float = -20.0) -> Samples:
     return (centred * (10 ** (target_db / 20) / level)).astype(np.float32)
 
 
+def mix(samples: Samples, behind: Samples, *, level_db: float) -> Samples:
+    """Gives the sound with another one behind it, whose RMS is `level_db` against its own.
+
+    Where either is silent the sound stays as it is.
+    """
+    own, other = rms(samples), rms(behind)
+    if min(own, other) < SILENCE_RMS:
+        return samples
+    return (samples + behind * np.float32(10 ** (level_db / 20) * own / other)).astype(np.float32)
+
+
 def change_volume(samples: Samples, *, jitter: float, rng: np.random.Generator) -> Samples:
     """Gives the sound times a factor drawn evenly from 1 ± jitter (L3-Net: 0.1)."""
     factor = 1 + jitter * (2 * rng.random() - 1)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avssl.errors import InputError
-from avssl.model.spectrogram import FRONT_ENDS, FrontEnd, mel_filters
+from avssl.model import build_encoder
+from avssl.model.spectrogram import FRONT_ENDS, FrontEnd, Masks, mel_filters
 
 
 def noise(rate_hz: int, *, num: int = 2, seconds: float = 1.0) -> torch.Tensor:
@@ -125,3 +126,30 @@ def test_silence_and_wrong_shapes() -> None:
                 front(torch.zeros(*shape))
     with pytest.raises(InputError, match="must be one of l3, openl3-linear"):
         FrontEnd("l4")
+
+
+def test_masks_blank_one_strip_of_bands_and_frames_of_each_sample() -> None:
+    pictures = torch.ones(400, 1, 64, 98)
+    torch.manual_seed(3)
+    found = Masks(bands=0.25, frames=0.1)(pictures)[:, 0]
+    torch.manual_seed(3)
+    assert torch.equal(found, Masks(bands=0.25, frames=0.1)(pictures)[:, 0])
+    bands, frames = (found.amax(dim=axis) == 0 for axis in (2, 1))
+    for empty, widest in ((bands, 16), (frames, 10)):
+        widths = empty.sum(dim=1)
+        assert widths.max() <= widest and widths.min() == 0
+        assert float(widths.float().mean()) == pytest.approx(widest / 2, rel=0.15)  # drawn evenly
+        starts = (empty.int().diff(dim=1) == 1).sum(dim=1) + empty[:, 0]
+        assert starts.max() == 1  # one strip
+    assert torch.equal(found == 0, bands[:, :, None] | frames[:, None, :])  # and nothing else
+    assert torch.equal(Masks()(pictures), pictures)
+
+
+def test_masks_are_for_training_only() -> None:
+    encoder = build_encoder("logmel16k/small", stream="sound", seed=0)
+    samples, masks = noise(16_000), Masks(bands=0.5, frames=0.5)
+    torch.manual_seed(1)
+    encoder.train()
+    assert not torch.equal(encoder(samples, masks), encoder(samples))
+    encoder.eval()
+    assert torch.equal(encoder(samples, masks), encoder(samples))

@@ -15,6 +15,7 @@ from avssl.pretext import RECIPES
 from avssl.pretext.audio_visual_contrast import AudioVisualContrast
 from avssl.pretext.audio_visual_correspondence import AudioVisualCorrespondence
 from avssl.pretext.audio_visual_sync import AudioVisualSync
+from avssl.records import Clip, Sound, SoundSpan
 from avssl.sample import sample_rng
 from avssl.task import Learner, widths_of
 
@@ -79,6 +80,60 @@ def test_pairs_that_do_not_belong_together_teach_nothing() -> None:
     assert float(task.loss(out, mixed)) == pytest.approx(
         np.mean([e - 75 for e in each[:3]]) + surplus / 4, rel=1e-3
     )
+
+
+def test_within_each_sense_another_moment_is_found() -> None:
+    task = AudioVisualContrast(within=0.6)
+    out, batch = outputs(6)
+    other, _ = outputs(6, seed=1)
+    plain = float(task.loss(out, batch))
+    both = {**out, "other_seen": other["seen"], "other_heard": other["heard"]}
+    expected = 0.0
+    for name in ("seen", "heard"):
+        one, two = (x[name].double().numpy() for x in (out, other))
+        if name == "seen":
+            one, two = (x.mean(axis=1) for x in (one, two))
+            one, two = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (one, two))
+        table = one @ two.T / 0.1
+        losses = []
+        for i in range(6):
+            others = [j for j in range(6) if j == i or j % 4 != i % 4]
+            for values in (table[i, others], table[others, i]):
+                losses.append(np.log(np.sum(np.exp(values))) - table[i, i])
+        expected += 0.6 / 2 * float(np.mean(losses))
+    assert float(task.loss(both, batch)) == pytest.approx(plain + expected, rel=1e-4)
+
+
+def test_a_second_moment_is_of_the_same_clip_and_reaches_both_encoders(make_row: MakeRow) -> None:
+    task = AudioVisualContrast(within=1.0, size_px=32, mix_share=1.0)
+    rows = [make_row(number=k, split=split) for k in range(4) for split in ("train", "validation")]
+    catalog = Catalog.from_rows(rows)
+    plan = task.sample(catalog, 2, sample_rng(0, 0, 1))
+    kinds = [type(span).__name__ for span in plan.spans]
+    assert kinds == ["FrameSpan", "SoundSpan", "SoundSpan"] * 2
+    assert {plan.spans[k].row for k in (0, 1, 3, 4)} == {2}
+    assert plan.spans[0] != plan.spans[3]
+    held_out = task.sample(catalog, 1, sample_rng(0, 0, 1))
+    assert len(held_out.spans) == 2
+    rng = np.random.default_rng(0)
+    clips = []
+    for span in plan.spans:
+        if isinstance(span, SoundSpan):
+            noise = 0.1 * rng.standard_normal((1, 16_000)).astype(np.float32)
+            clips.append(Clip(sound=Sound(samples=noise, rate_hz=16_000, start_s=span.start_s)))
+        else:
+            picture = rng.integers(0, 255, (1, 3, 48, 64), dtype=np.uint8)
+            clips.append(Clip(frames=picture, times_s=np.array(span.times_s)))
+    arrays = task.transform(clips, plan, rng).arrays
+    assert arrays["other_frames"].shape == arrays["frames"].shape == (3, 32, 32)
+    assert not np.array_equal(arrays["other_sound"], arrays["sound"])
+    batch = {name: torch.from_numpy(np.stack([a, a, a])) for name, a in arrays.items()}
+    batch["group"] = torch.arange(3)
+    encoders = {stream: build_encoder("small", stream=stream, seed=0) for stream in task.streams}
+    learner = Learner(task=task, encoders=encoders, widths=widths_of(encoders)).train()
+    out = learner.outputs(batch)
+    assert out["other_seen"].shape == out["seen"].shape
+    assert not torch.equal(out["other_heard"], out["heard"])
 
 
 def test_training_pairs_match_and_half_of_the_held_out_do(make_row: MakeRow) -> None:

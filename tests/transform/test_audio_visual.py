@@ -205,3 +205,43 @@ def test_clips_of_pictures(catalog: Catalog) -> None:
 def test_knobs_out_of_range_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         AudioVisualPairs(**changes)
+
+
+def test_what_is_mixed_in_is_of_a_third_group_whatever_the_label(catalog: Catalog) -> None:
+    task = dataclasses.replace(PAIRS, mix_share=0.4, mix_db=(-6.0, -6.0))
+    mixed: dict[int, list[bool]] = {0: [], 1: []}
+    for plan in plans(task, catalog, 3000):
+        mixed[int(plan.target["label"])].append(len(plan.spans) == 3)  # type: ignore[arg-type]
+        if len(plan.spans) == 3:
+            third, heard = plan.spans[2], sound_of(plan)
+            assert isinstance(third, SoundSpan) and third.duration_s == heard.duration_s
+            groups = [catalog.row(span.row).group_id for span in (third, heard)]
+            assert groups[0] != groups[1]
+            row = catalog.row(third.row)  # on the grid of its own frames, as all sound
+            step = (third.start_s + 0.5 - row.start_s) / row.step_s
+            assert step == pytest.approx(round(step), abs=1e-6)
+    assert np.mean(mixed[0]) == pytest.approx(0.4, abs=0.05)
+    assert np.mean(mixed[1]) == pytest.approx(0.4, abs=0.05)
+    # without mixing nothing else is drawn than before
+    plain = plans(PAIRS, catalog, 5)
+    assert [plan.spans for plan in plain] == [
+        plan.spans[:2] for plan in plans(dataclasses.replace(task, mix_share=1e-9), catalog, 5)
+    ]
+
+
+def test_a_background_is_as_loud_as_asked(catalog: Catalog) -> None:
+    task = dataclasses.replace(
+        PAIRS, mix_share=1.0, mix_db=(-6.0, -6.0), volume_jitter=0.0, equal_loudness=False
+    )
+    plan = plans(task, catalog, 1)[0]
+    time = np.arange(16_000) / 16_000
+    tones = [(0.1 * np.sin(2 * np.pi * hz * time)).astype(np.float32) for hz in (440, 1000)]
+    tones[1] *= 7
+    heard = [Clip(sound=Sound(samples=tone[None], rate_hz=16_000, start_s=0.0)) for tone in tones]
+    clips = [clips_of(plan)[0], *heard]
+    samples = task.transform(clips, plan, np.random.default_rng(0)).arrays["sound"]
+    power = np.abs(np.fft.rfft(samples.astype(float))) ** 2
+    assert 10 * np.log10(power[1000] / power[440]) == pytest.approx(-6.0, abs=0.01)
+    silence = Clip(sound=Sound(samples=0 * tones[0][None], rate_hz=16_000, start_s=0.0))
+    alone = task.transform([clips[0], heard[0], silence], plan, np.random.default_rng(0))
+    assert np.array_equal(alone.arrays["sound"], tones[0])
