@@ -11,7 +11,9 @@ number of edges between the two leaves, C the largest there can be:
     ("struck", "drum", "a") and ("struck", "cymbal", "c")    4 edges, relevance 2
     ("struck", "drum", "a") and ("blown", "flute", "d")      6 edges, relevance 0
 
-Flat labels are paths of one step: relevance 2 or 0, which is 1 or 0 in every nDCG.
+Flat labels are paths of one step: relevance 2 or 0, which is 1 or 0 in every nDCG. Where paths
+have several lengths (AudioSet's tree), C is twice the longest, or what the caller says: the paper
+has 20.
 
 Shapes: N queries, M candidates.
 """
@@ -28,23 +30,38 @@ TOP = 30
 """The papers' cut."""
 
 
-def relevance(queries: Sequence[Path], candidates: Sequence[Path]) -> NDArray[np.float64]:
+def relevance(
+    queries: Sequence[Path], candidates: Sequence[Path], *, constant: float | None = None
+) -> NDArray[np.float64]:
     """Gives the relevance of every candidate for every query, float64 [N, M].
 
+    Args:
+        queries: classes.
+        candidates: classes.
+        constant: C; the largest distance that paths so long could have if None.
+
     Raises:
-        InputError: paths of different lengths.
+        InputError: an empty path, or a constant below the largest distance.
     """
-    lengths = {len(path) for path in (*queries, *candidates)}
-    if len(lengths) > 1 or 0 in lengths:
-        raise InputError(f"classes must be paths of one length, got {sorted(lengths)}")
-    shared = np.zeros((len(queries), len(candidates)))
+    one, other = (np.array([len(path) for path in paths]) for paths in (queries, candidates))
+    longest = int(max(one.max(initial=0), other.max(initial=0)))
+    if len(one) and len(other) and min(one.min(), other.min()) < 1:
+        raise InputError("a class must be a path of one step or more, got an empty one")
+    shared = np.zeros((len(one), len(other)))
     alike = np.ones_like(shared, dtype=bool)
-    for step in range(lengths.pop() if lengths else 0):
-        one = np.array([path[step] for path in queries], dtype=object)
-        other = np.array([path[step] for path in candidates], dtype=object)
-        alike &= one[:, None] == other[None]
+    for step in range(longest):
+        here, there = (
+            np.array([path[step] if step < len(path) else None for path in paths], dtype=object)
+            for paths in (queries, candidates)
+        )
+        alike &= (here[:, None] == there[None]) & (one > step)[:, None]
         shared += alike
-    return 2 * shared
+    distance = one[:, None] + other[None] - 2 * shared
+    if constant is not None and distance.max(initial=0) > constant:
+        raise InputError(
+            f"tree constant {constant}: must be {distance.max():.0f}, the largest distance, or more"
+        )
+    return (2 * longest if constant is None else constant) - distance
 
 
 def _discounts(top: int, num: int) -> NDArray[np.float64]:

@@ -111,7 +111,7 @@ def read_ids(path: str | Path) -> list[str]:
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     names = [line.split(",")[0].strip().strip('"') for line in lines]
     found = [name.rsplit("/", 1)[-1] for name in names if name and not name.startswith("#")]
-    for suffix in (".mp4", ".wav", ".jpg", ".mkv", ".webm"):
+    for suffix in (".mp4", ".wav", ".mp3", ".jpg", ".png", ".xml", ".mkv", ".webm"):
         found = [name.removesuffix(suffix) for name in found]
     if found and found[0].lower() in ("video", "file", "id"):
         found = found[1:]

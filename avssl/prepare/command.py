@@ -85,14 +85,5 @@ def prepare(arguments: list[str]) -> int:
         engine=asked.engine,
         quiet=asked.quiet,
     )
-    head = "already prepared: " if report.already_done else ""
-    print(
-        f"{head}{report.num_clips} clips, {report.video_s:.0f} s of video from {report.num_files} "
-        f"files in {report.seconds:.1f} s; {report.num_groups} groups; "
-        + ", ".join(f"{name} {number}" for name, number in report.splits.items())
-    )
-    print(
-        f"{report.num_quarantined} quarantined, {report.num_copies} exact copies, "
-        f"{report.num_skipped} files left out → {report.destination}/prepare.json"
-    )
+    print("\n".join(report.lines()))
     return 0 if report.num_clips else 1

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from avssl.catalog import SPLITS
 from avssl.errors import InputError
 
-_SPLIT_FOLDERS = {
+SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",
     "validation": "validation",
@@ -104,7 +104,7 @@ def splits_of(
     Returns:
         {relative path: split} and notes for a person.
     """
-    folders = {name: _SPLIT_FOLDERS.get(name.split("/")[0].lower(), "") for name in groups}
+    folders = {name: SPLIT_FOLDERS.get(name.split("/")[0].lower(), "") for name in groups}
     folders = {name: where if "/" in name else "" for name, where in folders.items()}
     if split_from == "folders" and not all(folders.values()):
         stray = next(name for name, where in folders.items() if not where)

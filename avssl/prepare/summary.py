@@ -28,6 +28,17 @@ class Report:
     already_done: bool = False
     """Nothing had to be done."""
 
+    def lines(self) -> list[str]:
+        """Gives what there is to say about it, for a person."""
+        head = "already prepared: " if self.already_done else ""
+        splits = ", ".join(f"{name} {number}" for name, number in self.splits.items())
+        return [
+            f"{head}{self.num_clips} clips, {self.video_s:.0f} s of video from {self.num_files} "
+            f"files in {self.seconds:.1f} s; {self.num_groups} groups; {splits}",
+            f"{self.num_quarantined} quarantined, {self.num_copies} exact copies, "
+            f"{self.num_skipped} files left out → {self.destination}/prepare.json",
+        ]
+
 
 def report_of(values: dict[str, Any], target: Path) -> Report:
     """Gives the report that `prepare.json` holds."""

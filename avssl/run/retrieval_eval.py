@@ -94,9 +94,16 @@ def figures_of(found: Embedded, worth: NDArray[np.float64]) -> dict[str, float]:
 
 
 def evaluate_retrieval(
-    run: str | Path, data: str | Path, *, split: str = "test", quiet: bool = True
+    run: str | Path,
+    data: str | Path,
+    *,
+    split: str = "test",
+    tree_constant: float | None = None,
+    quiet: bool = True,
 ) -> dict[str, Any]:
     """Gives all figures of a run on a split, beside its untrained network and the random row.
+
+    `tree_constant`: see `retrieval_metrics.relevance`.
 
     Raises:
         InputError: no run of an audio-visual task with embeddings, or no labelled classes.
@@ -111,7 +118,7 @@ def evaluate_retrieval(
     if len(rows) < 2:
         raise InputError(f"{data}: fewer than two clips of {split!r} have sound and a class")
     paths = [class_path(catalog.row(index)) for index in rows]
-    worth = metrics.relevance(paths, paths)
+    worth = metrics.relevance(paths, paths, constant=tree_constant)
     found: dict[str, dict[str, float]] = {}
     with progress_bar("retrieval", total=2, unit="network", quiet=quiet) as bar:
         for name, network in (("network", where), ("untrained", untrained_like(run))):
@@ -123,7 +130,7 @@ def evaluate_retrieval(
         name: chance if "recall" not in name else min(1.0, int(name.split("@")[1]) / len(rows))
         for name in found["network"]
     }
-    return {"num_clips": len(rows), "tree_levels": len(paths[0]), "rows": found}
+    return {"num_clips": len(rows), "tree_levels": max(map(len, paths)), "rows": found}
 
 
 def table(summary: dict[str, Any]) -> str:
@@ -146,12 +153,19 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("run", metavar="RUN", help="folder of a run of an audio-visual task")
     parser.add_argument("--data", required=True, metavar="D", help="data set with classes")
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    parser.add_argument(
+        "--tree-constant", type=float, metavar="C", help="relevance is C - distance (AVE-Net: 20)"
+    )
     parser.add_argument("-o", "--out", metavar="FILE.json", help="default: in RUN")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(list(arguments))
     with threads_beside_loaders(Processes(device=torch.device("cpu"))):
         summary = evaluate_retrieval(
-            options.run, options.data, split=options.split, quiet=options.quiet
+            options.run,
+            options.data,
+            split=options.split,
+            tree_constant=options.tree_constant,
+            quiet=options.quiet,
         )
     name = f"retrieval_{options.split}.json"
     out = Path(options.out) if options.out else Path(options.run) / name

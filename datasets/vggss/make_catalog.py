@@ -9,67 +9,42 @@ test; those of the list into train, except every twentieth group (validation).
 
 import argparse
 import sys
-from pathlib import Path
 
-from avssl.errors import AvsslError
+from avssl.prepare.script import add_training_list, how, list_parser, run_script, training_of
+from avssl.prepare.summary import Report
 
 
 def main() -> int:
     """Reads the command line and writes the data set."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("source", help="folder of clips")
-    parser.add_argument("truth", help="vggss.json")
-    parser.add_argument("destination", help="a new folder")
-    parser.add_argument("--train-list", metavar="FILE", help="names of the clips to train on")
-    parser.add_argument(
-        "--drop-leaked", action="store_true", help="leave clips of the test set out of the list"
-    )
-    parser.add_argument("--short-side", type=int, default=256)
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    arguments = parser.parse_args()
-    try:
-        from avssl.labels.vggss import MIDDLE_S, read_ids, read_vggss, refuse_leak
-        from avssl.prepare import PrepareSettings
-        from avssl.prepare.listed import prepare_listed
+    parser = list_parser(__doc__, truth="vggss.json")
+    add_training_list(parser)
+    return run_script(parser, _work)
 
-        truth = read_vggss(arguments.truth)
-        print(f"{arguments.truth}: {truth}", file=sys.stderr)
-        training: list[str] = []
-        if arguments.train_list:
-            training = read_ids(arguments.train_list)
-            if arguments.drop_leaked:
-                training = [name for name in training if name not in truth.items]
-            refuse_leak(
-                training,
-                truth.items,
-                training_name=arguments.train_list,
-                test_name=arguments.truth,
-            )
-        labels = {
-            name: {
-                "sounding": {
-                    "time_s": MIDDLE_S,
-                    "class": item.label,
-                    "boxes": [list(box) for box in item.boxes],
-                }
+
+def _work(options: argparse.Namespace) -> Report:
+    from avssl.labels.vggss import MIDDLE_S, read_vggss
+    from avssl.prepare.listed import prepare_listed
+
+    truth = read_vggss(options.truth)
+    print(f"{options.truth}: {truth}", file=sys.stderr)
+    labels = {
+        name: {
+            "sounding": {
+                "time_s": MIDDLE_S,
+                "class": item.label,
+                "boxes": [list(box) for box in item.boxes],
             }
-            for name, item in truth.items.items()
-            if item.boxes
         }
-        prepare_listed(
-            Path(arguments.source),
-            Path(arguments.destination),
-            test=labels,
-            training=training,
-            settings=PrepareSettings(short_side_px=arguments.short_side),
-            quiet=arguments.quiet,
-        )
-    except AvsslError as error:
-        print(f"make_catalog: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+        for name, item in truth.items.items()
+        if item.boxes
+    }
+    return prepare_listed(
+        options.source,
+        options.destination,
+        test=labels,
+        training=training_of(options, truth.items, test_name=options.truth),
+        **how(options),
+    )
 
 
 if __name__ == "__main__":

@@ -16,8 +16,34 @@ def test_relevance_is_six_less_the_edges_between() -> None:
     # a kind of one name in two families is two kinds
     assert rm.relevance([("x", "drum", "a")], [("y", "drum", "a")]).tolist() == [[0]]
     assert rm.relevance([("dog",)], [("dog",), ("cat",)]).tolist() == [[2, 0]]
-    with pytest.raises(InputError, match="paths of one length"):
-        rm.relevance([("a",)], [("a", "b")])
+    with pytest.raises(InputError, match="empty"):
+        rm.relevance([("a",)], [()])
+
+
+def test_relevance_in_a_tree_of_several_depths_is_what_is_left_of_the_way_between() -> None:
+    tree = {
+        "dog": "animal",
+        "bark": "dog",
+        "howl": "dog",
+        "cat": "animal",
+        "animal": "",
+        "wind": "",
+    }
+
+    def ancestors(name: str) -> list[str]:
+        return [name, *ancestors(tree[name])] if name else [""]
+
+    def edges(one: str, other: str) -> int:  # by walking up from both, not by comparing paths
+        above = ancestors(other)
+        return min(ancestors(one).index(k) + above.index(k) for k in ancestors(one) if k in above)
+
+    names = list(tree)
+    paths = [tuple(reversed(ancestors(name)[:-1])) for name in names]
+    expected = np.array([[20 - edges(one, other) for other in names] for one in names])
+    np.testing.assert_array_equal(rm.relevance(paths, paths, constant=20), expected)
+    np.testing.assert_array_equal(rm.relevance(paths, paths), expected - 20 + 2 * 3)
+    with pytest.raises(InputError, match="must be 4"):
+        rm.relevance(paths, paths, constant=3)
 
 
 @settings(max_examples=40, deadline=None)

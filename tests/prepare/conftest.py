@@ -1,5 +1,6 @@
 """Made videos with known truth: every frame spells its number, a click sounds with a flash."""
 
+import runpy
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
@@ -135,3 +136,17 @@ def make(scene: NDArray) -> Callable[..., Path]:
 def tools() -> Any:
     """This module: importlib mode has no other way to share helpers."""
     return sys.modules[__name__]
+
+
+@pytest.fixture
+def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs a script of datasets/; gives the exit code."""
+
+    def script(name: str, *arguments: object) -> int:
+        path = root / "datasets" / name / "make_catalog.py"
+        monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            runpy.run_path(str(path), run_name="__main__")
+        return int(done.value.code or 0)
+
+    return script
