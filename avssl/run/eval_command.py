@@ -15,6 +15,10 @@ EVALUATORS = {
         "avssl.run.retrieval_eval:command",
         "pictures and sounds by each other: nDCG@30 beside the random row, recall",
     ),
+    "sounds": (
+        "avssl.run.sounds_eval:command",
+        "sound encoders: linear SVM on ESC-50 or class folders beside log-mel and untrained",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""
