@@ -19,6 +19,10 @@ EVALUATORS = {
         "avssl.run.pretext_eval:command",
         "a run's own question on clips it has never met, beside the blind answer",
     ),
+    "sounds": (
+        "avssl.run.sounds_eval:command",
+        "sound encoders: linear SVM on ESC-50 or class folders beside log-mel and untrained",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""
