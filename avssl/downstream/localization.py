@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from avssl.catalog import Catalog
 from avssl.decode.fetch import Fetcher
 from avssl.downstream import localization_metrics as metrics
-from avssl.downstream.localizer import Localizer
+from avssl.downstream.localizer import Localizer, ObjectPrior
 from avssl.errors import InputError
 from avssl.labels.sounding import Moment, has_truth, moments_of
 
@@ -129,6 +129,7 @@ def judge(
     *,
     rng: np.random.Generator,
     untrained: Localizer | None = None,
+    objects: ObjectPrior | None = None,
     per_clip: int = 3,
     on_moment: Callable[[], None] = lambda: None,
 ) -> Judged:
@@ -139,6 +140,7 @@ def judge(
         catalog: the rows to judge on.
         rng: draws the moments' places, the prior's sounds and those put in for others.
         untrained: the same network with first weights.
+        objects: adds the rows "object prior" and "with object prior".
         per_clip: moments of each clip of the world, spread evenly over where sound can be cut.
         on_moment: called after each, for a progress bar.
 
@@ -173,6 +175,8 @@ def judge(
     maps: dict[str, list[NDArray[np.floating]]] = {"network": [], "image prior": []}
     if untrained is not None:
         maps["untrained"] = []
+    if objects is not None:
+        maps |= {"object prior": [], "with object prior": []}
     strengths, silent, swapped, truths = [], [], [], []
     for one in moments:
         truth = (
@@ -196,6 +200,10 @@ def judge(
         maps["image prior"].append(found[len(sounds) :].mean(axis=0))
         if untrained is not None:
             maps["untrained"].append(untrained(clip.frames, own)[0][0])
+        if objects is not None:
+            seen = objects(clip.frames[0])
+            maps["object prior"].append(seen)
+            maps["with object prior"].append(objects.joined(found[0], seen))
         strengths.append(strength[0])
         silent.append(strength[1])
         if kind:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from avssl.downstream.localization_metrics import enlarged
 from avssl.errors import InputError
 from avssl.records import Sound
 from avssl.transform import sound as sounds
@@ -107,6 +108,42 @@ class Localizer:
             "sound": torch.from_numpy(samples).to(where),
         }
         return self.task.locate(self.encoders, self.head, batch).float().cpu().numpy()
+
+
+class ObjectPrior:
+    """Where an image network looks, whatever is heard: EZ-VSL's prior.
+
+    The mean over channels of the absolute values of the last maps (Mo and Morgado, ECCV 2022;
+    papers.md §3.2). EZ-VSL takes a ResNet-18 that was trained with ImageNet's labels: what is added
+    to the network's maps is then no longer learned without labels, so it stands in its own row.
+    """
+
+    def __init__(self, encoder: Any, *, size_px: int, weight: float = 0.6) -> None:
+        """Takes a vision encoder, the short side that it sees, and the prior's weight (1 − α)."""
+        if not 0 <= weight <= 1:
+            raise InputError(f"object weight {weight}: must be 0 to 1")
+        self.encoder = encoder.eval()
+        self.size_px = size_px
+        self.weight = weight
+
+    @torch.no_grad()
+    def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Gives the prior [h, w] of a frame uint8 [3, H, W]."""
+        maps = self.encoder.features(torch.from_numpy(scaled(frame, self.size_px))[None])
+        last = maps[list(self.encoder.layers)[-1]]
+        return last[0].abs().mean(dim=0).float().numpy()
+
+    def joined(
+        self, found: NDArray[np.floating], prior: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """Gives α · map + (1 − α) · prior, both enlarged and brought to 0…1, [224, 224]."""
+        return (1 - self.weight) * _to_one(found) + self.weight * _to_one(prior)
+
+
+def _to_one(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    large = enlarged(values)
+    low, high = float(large.min()), float(large.max())
+    return (large - low) / (high - low) if high > low else np.zeros_like(large)
 
 
 def scaled(frame: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ import torch
 from avssl.catalog import Catalog
 from avssl.config import read_config
 from avssl.downstream.localization import judge, table
-from avssl.downstream.localizer import Localizer
+from avssl.downstream.localizer import Localizer, ObjectPrior
 from avssl.errors import InputError
 from avssl.files import write_json, write_text
 from avssl.labels.sounding import has_truth
@@ -26,10 +26,22 @@ def evaluate_localization(
     *,
     split: str = "test",
     per_clip: int = 3,
+    object_prior: str = "",
+    object_weight: float = 0.6,
     seed: int = 0,
     quiet: bool = True,
 ) -> dict[str, Any]:
     """Gives all figures of a run on a split; see `avssl.downstream.localization`.
+
+    Args:
+        run: folder of a run of an audio-visual task.
+        data: a prepared data set whose clips say what sounds in them.
+        split: of the data set.
+        per_clip: moments of a clip of the world.
+        object_prior: REF of an image network; adds EZ-VSL's object prior in rows of their own.
+        object_weight: its weight, 1 − α (EZ-VSL: 0.6).
+        seed: of the moments' places and the sounds put in for others.
+        quiet: no progress bar.
 
     Raises:
         InputError: no run of an audio-visual task, or no clip that says what sounds in it.
@@ -45,10 +57,18 @@ def evaluate_localization(
             catalog,
             rng=np.random.default_rng(seed),
             untrained=untrained_like(run),
+            objects=_objects(object_prior, weight=object_weight) if object_prior else None,
             per_clip=per_clip,
             on_moment=bar.advance,
         )
     return judged.summary()
+
+
+def _objects(ref: str, *, weight: float) -> ObjectPrior:
+    from avssl.model import load_encoder
+
+    encoder = load_encoder(ref)
+    return ObjectPrior(encoder, size_px=encoder.input_size_px, weight=weight)
 
 
 def untrained_like(run: str | Path) -> Localizer:
@@ -82,6 +102,15 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--per-clip", type=int, default=3, help="moments of a clip of the world (3)"
     )
+    parser.add_argument(
+        "--object-prior",
+        default="",
+        metavar="REF",
+        help="image network (timm:resnet18, a file) for EZ-VSL's object prior, in its own rows",
+    )
+    parser.add_argument(
+        "--object-weight", type=float, default=0.6, help="of that prior, 1 - alpha (0.6)"
+    )
     parser.add_argument("-o", "--out", metavar="FILE.json", help="default: in RUN")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(list(arguments))
@@ -91,6 +120,8 @@ def command(arguments: Sequence[str]) -> int:
             options.data,
             split=options.split,
             per_clip=options.per_clip,
+            object_prior=options.object_prior,
+            object_weight=options.object_weight,
             quiet=options.quiet,
         )
     name = f"localization_{options.split}.json"

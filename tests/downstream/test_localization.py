@@ -12,7 +12,7 @@ import torch
 
 from avssl.catalog import Catalog
 from avssl.downstream.localization import judge, table
-from avssl.downstream.localizer import Localizer
+from avssl.downstream.localizer import Localizer, ObjectPrior
 from avssl.errors import InputError
 from avssl.labels.sounding import moments_of
 from avssl.prepare import PrepareSettings, prepare
@@ -112,6 +112,45 @@ def test_who_only_looks_is_right_by_half_and_does_not_follow(catalog: Catalog) -
     for figure, value in found["rows"]["network"].items():  # it is its own image prior
         assert found["rows"]["image prior"][figure] == pytest.approx(value, abs=1e-6)
     assert found["swapped"]["onto_the_other"] == 0.5  # red is the other in half of the clips
+
+
+class Brightness(torch.nn.Module):
+    """Maps that are plus and minus the brightness: their mean is 0, that of their sizes is not."""
+
+    layers: ClassVar[dict[str, tuple[int, int]]] = {"res2": (1, 1), "res5": (2, 1)}
+
+    def features(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
+        light = frames.float().mean(dim=1, keepdim=True)
+        return {"res2": 0 * light, "res5": torch.cat([light, -light], dim=1)}
+
+
+def test_the_object_prior_is_the_mean_size_of_the_last_maps() -> None:
+    prior = ObjectPrior(Brightness(), size_px=2, weight=0.6)
+    frame = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
+    np.testing.assert_allclose(prior(frame), [[4, 5], [6, 7]])
+    # maps of one value each: enlarging changes nothing
+    found, seen = np.zeros((224, 224)), np.zeros((224, 224))
+    found[0, 0], found[0, 1], seen[0, 1] = 8.0, -8.0, 5.0
+    joined = prior.joined(found, seen)
+    assert joined[0, 0] == pytest.approx(0.4)
+    assert joined[0, 1] == pytest.approx(0.6)
+    assert joined[5, 5] == pytest.approx(0.2)  # half-way from -8 to 8
+    assert np.all(prior.joined(np.ones((2, 2)), np.ones((2, 2))) == 0)  # constant maps say nothing
+    with pytest.raises(InputError, match="object weight"):
+        ObjectPrior(Brightness(), size_px=2, weight=1.5)
+
+
+def test_the_object_prior_has_rows_of_its_own(catalog: Catalog) -> None:
+    where = Localizer(Knows(sound_s=0.5), {}, torch.nn.Linear(1, 1))
+    found = judge(
+        where,
+        catalog,
+        rng=np.random.default_rng(0),
+        per_clip=1,
+        objects=ObjectPrior(Brightness(), size_px=64, weight=0.0),
+    ).summary()["rows"]
+    assert found["with object prior"]["hit_rate"] == found["network"]["hit_rate"] == 1.0
+    assert found["object prior"]["hit_rate"] < 1.0
 
 
 def test_annotated_moments_and_rows_without_truth(catalog: Catalog, make_row) -> None:
