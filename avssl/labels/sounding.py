@@ -117,12 +117,16 @@ def _world_moment(index: int, row: ClipRow, time_s: float) -> Moment:
 
 def class_path(row: ClipRow) -> tuple[str, ...]:
     """Gives the class of what sounds, from the root of the tree: (family, kind, instance) in the
-    world, (class,) where a class is labelled, () where nothing is."""
+    world, `class_path` where one is labelled (games: docs/games.md), (class,) where a class is, ()
+    where nothing is."""
     if _is_world(row):
         kind = str(row.labels["sound_kind"])
         things = [*row.labels["things"], *row.labels["people"]]
         names = [str(one.get("name") or one.get("body")) for one in things if one["sounding"]]
         return FAMILIES.get(kind, "other"), kind, names[0] if names else "unknown"
+    path = row.labels.get("class_path")
+    if isinstance(path, list) and path and all(isinstance(step, str) for step in path):
+        return tuple(path)
     told = row.labels.get("sounding", row.labels)
     name = told.get("class") if isinstance(told, dict) else None
     return (str(name),) if name else ()
