@@ -117,7 +117,8 @@ def _world_moment(index: int, row: ClipRow, time_s: float) -> Moment:
 
 def class_path(row: ClipRow) -> tuple[str, ...]:
     """Gives the class of what sounds, from the root of the tree: (family, kind, instance) in the
-    world, "class_path" where a tree is labelled (AudioSet), (class,) where a class is, else ()."""
+    world, "class_path" where a tree is labelled (AudioSet, games), (class,) where a class is, else
+    ()."""
     if _is_world(row):
         kind = str(row.labels["sound_kind"])
         things = [*row.labels["things"], *row.labels["people"]]

@@ -36,6 +36,8 @@ def test_classes(make_row) -> None:
     assert class_path(make_row(labels=world)) == ("struck", "drum", "train-drum-001")
     assert class_path(make_row(labels={"sounding": {"class": "dog"}})) == ("dog",)
     assert class_path(make_row(labels={"class": "cat"})) == ("cat",)
+    assert class_path(make_row(labels={"class_path": ["atari", "pong"]})) == ("atari", "pong")
+    assert class_path(make_row(labels={"class_path": [3], "class": "cat"})) == ("cat",)
     assert class_path(make_row()) == ()
 
 
