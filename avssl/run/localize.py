@@ -17,6 +17,7 @@ from avssl.decode.reader import Reader
 from avssl.downstream.localizer import Localizer
 from avssl.errors import InputError
 from avssl.files import replacing, write_json
+from avssl.prepare.analysis import Bars
 from avssl.progress import progress_bar
 from avssl.run.folder import HEAD_FILE
 from avssl.run.overlay import OverlayWriter
@@ -28,7 +29,7 @@ _BATCH = 16
 _SMOOTH_S = 0.12
 """Width of the Gaussian over time that maps and strengths are smoothed with."""
 _LEAST_WIDTH_PX = 480
-_STRIP_RATE_HZ = 16_000
+_NUM_BAR_FRAMES = 12
 
 
 def load_localizer(run: str | Path) -> Localizer:
@@ -68,14 +69,37 @@ class Located:
     """float32 [T], 0…1, smoothed over time."""
     size_px: tuple[int, int]
     """(width, height) of the frames."""
+    bars_px: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Black bars: left, top, right, bottom. The maps cover what is between them."""
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """Rows and columns between the bars."""
+        (width, height), (left, top, right, bottom) = self.size_px, self.bars_px
+        return slice(top, height - bottom), slice(left, width - right)
 
     def peaks_px(self) -> NDArray[np.float64]:
         """Gives the highest place of each map in pixels of the frame, float64 [T, 2] (x, y)."""
         count, height, width = self.maps.shape
         flat = self.maps.reshape(count, -1).argmax(axis=1)
-        x = (flat % width + 0.5) / width * self.size_px[0] - 0.5
-        y = (flat // width + 0.5) / height * self.size_px[1] - 0.5
+        rows, columns = self.inner
+        x = columns.start + (flat % width + 0.5) / width * (columns.stop - columns.start) - 0.5
+        y = rows.start + (flat // width + 0.5) / height * (rows.stop - rows.start) - 0.5
         return np.column_stack([x, y])
+
+
+def bars_of(reader: Reader) -> tuple[int, int, int, int]:
+    """Gives the black bars of a video, px: left, top, right, bottom; from pictures all over it."""
+    number = min(_NUM_BAR_FRAMES, reader.num_frames)
+    chosen = np.linspace(0, reader.num_frames - 1, number).astype(np.int64)
+    bars: Bars | None = None
+    for index in np.unique(chosen).tolist():  # one by one: they may be large
+        luma = np.rint(reader.frames_by_index([index])[0].mean(axis=0)).astype(np.uint8)
+        if bars is None:
+            bars = Bars.of(luma)
+        else:
+            bars.add(luma)
+    return (0, 0, 0, 0) if bars is None else bars.widths_px()
 
 
 class _Stretches:
@@ -132,14 +156,18 @@ def localize_video(
             raise InputError(f"{video}: has no sound, so nothing can be heard in it")
         stretches = _Stretches(reader, rate_hz=where.rate_hz, duration_s=where.sound_s)
         times_s: list[float] = []
-        maps, strengths, size = [], [], (0, 0)
+        maps, strengths, size, bars_px = [], [], (0, 0), (0, 0, 0, 0)
         total = reader.num_frames
+        if total:
+            bars_px = bars_of(reader)
+        left, top, right, bottom = bars_px
         with progress_bar("listen", total=total, unit="frame", quiet=quiet) as bar:
             for part in _batches(reader):
                 frames = np.stack([frame for _, frame in part])
                 size = (frames.shape[3], frames.shape[2])
                 heard = np.stack([stretches.around(time_s) for time_s, _ in part])
-                found, strength = where(frames, heard)
+                inner = frames[:, :, top : size[1] - bottom, left : size[0] - right]
+                found, strength = where(inner, heard)
                 maps.append(found)
                 strengths.append(strength)
                 times_s += [time_s for time_s, _ in part]
@@ -152,6 +180,7 @@ def localize_video(
             if maps
             else np.zeros(0, np.float32),
             size_px=size,
+            bars_px=bars_px,
         )
         if out is not None:
             _draw(reader, located, stretches, Path(out), video=video, rate_hz=where.rate_hz,
@@ -207,7 +236,12 @@ def _draw(
                 size = (picture.shape[1] * larger // 2 * 2, picture.shape[0] * larger // 2 * 2)
                 picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC))
                 strength = float(located.strengths[k])
-                picture = glow_over(picture.astype(np.uint8), shades[k], strength=strength)
+                rows, columns = (
+                    slice(larger * part.start, larger * part.stop) for part in located.inner
+                )
+                picture = picture.astype(np.uint8)
+                glowing = glow_over(picture[rows, columns], shades[k], strength=strength)
+                picture[rows, columns] = glowing
                 x, y = (larger * (value + 0.5) - 0.5 for value in peaks[k].tolist())
                 picture = mark_peak(picture, x, y, strength=strength)
                 below = strip.draw(time_s, width_px=size[0], height_px=strip_height(size[1]))
@@ -266,7 +300,14 @@ def write_tables(
                 located.times_s, located.strengths, peaks, located.maps, strict=True
             )
         ]
-        write_json(json_path, {"size_px": list(located.size_px), "frames": frames})
+        write_json(
+            json_path,
+            {
+                "size_px": list(located.size_px),
+                "bars_px": list(located.bars_px),
+                "frames": frames,
+            },
+        )
 
 
 def command(arguments: Sequence[str]) -> int:

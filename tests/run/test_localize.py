@@ -39,22 +39,35 @@ class RedBeeps(AudioVisualPairs):
         return 12 * red * beep[:, None, None] - 3
 
 
-@pytest.fixture(scope="module")
-def video(tmp_path_factory) -> Path:
-    """3 s at 25 a second, 96 x 64: red right, blue left; beeps in the middle second."""
+def tools() -> Any:
+    """The helpers that write videos, of the tests of `prepare`."""
     spec = importlib.util.spec_from_file_location(
         "prepare_tools", Path(__file__).parent.parent / "prepare" / "conftest.py"
     )
     assert spec and spec.loader
-    tools = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tools)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def lamps() -> np.ndarray:
+    """A picture uint8 [64, 96, 3]: red right, blue left."""
     picture = np.full((64, 96, 3), 60, np.uint8)
     picture[16:40, 66:90] = (250, 30, 30)
     picture[16:40, 6:30] = (30, 30, 250)
+    return picture
+
+
+def write(path: Path, picture: np.ndarray) -> Path:
+    """3 s at 25 a second; beeps in the middle second."""
     at_s = np.arange(3 * 48_000) / 48_000
     sound = 0.5 * np.sin(2 * np.pi * 1000 * at_s) * ((at_s >= 1) & (at_s < 2))
-    path = tmp_path_factory.mktemp("beep") / "beep.mkv"
-    return tools.write_video(path, [picture] * 75, sound=sound.astype(np.float32))
+    return tools().write_video(path, [picture] * 75, sound=sound.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> Path:
+    return write(tmp_path_factory.mktemp("beep") / "beep.mkv", lamps())
 
 
 @pytest.fixture
@@ -118,6 +131,23 @@ def test_a_video_is_drawn_with_its_sound(where: Localizer, video: Path, tmp_path
     assert len(rows) == len(frames) == 75
     assert float(rows[37]["strength"]) == frames[37]["strength"] > 0.9
     assert abs(float(rows[37]["x_px"]) - 77.5) < 8 and np.shape(frames[37]["log_odds"]) == (6, 9)
+
+
+def test_black_bars_are_not_looked_at(where: Localizer, tmp_path: Path) -> None:
+    framed = np.pad(lamps(), ((20, 12), (0, 8), (0, 0)))
+    out = tmp_path / "out.mp4"
+    located = localize_video(where, write(tmp_path / "barred.mkv", framed), out=out, quiet=True)
+    assert located.bars_px == (0, 20, 8, 12) and located.size_px == (104, 96)
+    assert located.maps.shape[1:] == (6, 9)  # of what is between the bars
+    loud = (located.times_s >= 1.3) & (located.times_s < 1.7)
+    assert np.abs(located.peaks_px()[loud] - (77.5, 47.5)).max() < 8
+    with avssl.open_video(out) as reader:
+        before, during = reader.frames_by_index([3, 37]).astype(int)
+    changed = np.abs(during - before)[:, : 96 * 5].max(axis=0)
+    assert changed[200:280, 350:430].mean() > 40
+    assert max(changed[:95].max(), changed[84 * 5 + 5 : 96 * 5].max()) < 12  # the bars stay black
+    write_tables(located, json_path=tmp_path / "t.json")
+    assert json.loads((tmp_path / "t.json").read_text())["bars_px"] == [0, 20, 8, 12]
 
 
 def test_smoothing_is_a_gaussian_in_seconds() -> None:
