@@ -18,6 +18,7 @@ COMMANDS = {
     "eval": ("avssl.run.eval_command:command", "judge a trained network by the field's measures"),
     "localize": ("avssl.run.localize:command", "where in a video what is heard comes from"),
     "pose": ("avssl.run.pose:command", "joints of a video; how many labels are needed"),
+    "audit": ("avssl.run.audit:command", "does a task on these videos give its answer away?"),
     "report": ("avssl.run.report_command:report", "one HTML file about one or more runs"),
     "tasks": ("avssl.run.command:tasks", "list the tasks"),
     "doctor": ("avssl.run.doctor:doctor", "what works on this machine and what would fix the rest"),

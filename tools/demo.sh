@@ -2,15 +2,16 @@
 # From a folder of videos to a trained encoder and a report, in one command.
 #   ./tools/demo.sh              makes a small world of videos first, then does the same with it
 #   ./tools/demo.sh DIR [OUT]    uses your own folder DIR; results go to OUT (default: demo/NAME-OF-DIR)
-# With the world, whose joints are known, it also asks what the encoder is worth for finding them, and
-# draws what a network that was trained on them answers. Call it again after a stop: every stage goes on
-# where it was. Sets itself up in .venv (see setup.sh); PIP_ARGS goes to pip, STEPS is the number of
+# With the world, whose joints are known, it also asks what the encoder is worth for finding them, draws
+# what a network that was trained on them answers, and trains a second pair of encoders, for pictures and
+# sound, on a world of things that sound, to draw where it hears them. Call it again after a stop: every
+# stage goes on where it was. Sets itself up in .venv (see setup.sh); PIP_ARGS goes to pip, STEPS is the number of
 # training steps (default: the recipes').
 set -euo pipefail
 
 case "${1:-}" in
     -h | --help)
-        sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
 esac
@@ -42,7 +43,7 @@ out="$(cd -- "$out" && pwd -P)"
 say() {
     printf '\n== %s\n' "$*"
 }
-num_stages=$(($# == 0 ? 5 : 2))
+num_stages=$(($# == 0 ? 8 : 2))
 stage=0
 next() {
     stage=$((stage + 1))
@@ -71,6 +72,16 @@ if (($# == 0)); then
     video="$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["images"][0]["video"])' \
         "$source/truth/coco_test.json")"
     avssl pose predict "$out/keypoints" "$source/$video" -o "$out/pose_overlay.mp4"
+
+    next "A world of things that sound, seen from near"
+    python "$AVSSL_ROOT/tools/make_world.py" "$out/sounding" --theme sounds --train 400 --validation 30 --test 30 \
+        --seed 5 --duration 2 --fps 15 --short-side 96
+    avssl prepare "$out/sounding" "$out/heard" --gop 1 --short-side-px 96
+    next "Train audio-visual contrast: which sound of the batch belongs to this picture?"
+    avssl train audio-visual-contrast --data "$out/heard" --out "$out/hears" --recipe small ${STEPS:+--steps "$STEPS"}
+    next "Where does it sound? Beside every trivial guess, and drawn into a video"
+    avssl eval localization "$out/hears" --data "$out/heard"
+    avssl localize "$out/hears" "$out/sounding/test/test_00001.mp4" -o "$out/sound_overlay.mp4"
 fi
 
 took=$((SECONDS - began))
@@ -86,5 +97,6 @@ DONE
 if (($# == 0)); then
     cat <<DONE
   joints    $out/pose/curve.md, $out/keypoints/report.html (answers drawn), $out/pose_overlay.mp4
+  sound     $out/hears/report.html, $out/hears/localization_test.md, $out/sound_overlay.mp4
 DONE
 fi

@@ -20,6 +20,9 @@ from avssl.model.spectrogram import Masks
 FUSIONS = ("l3", "ave", "avol")
 EMBEDDING = 128
 """E, the length of the papers' embeddings."""
+_QUICK = 20.0
+"""The two numbers of `calibrated` move so many times as fast as weights: at Adam's steps they would
+still be on their way when a short run ends, and "together" would be said too rarely."""
 
 
 def _mlp(width: int, embedding: int) -> nn.Sequential:
@@ -187,8 +190,8 @@ class SimilarityMaps(nn.Module):
         self.sound = _mlp(sound, EMBEDDING)
         self.pooling = pooling
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
-        self.slope = nn.Parameter(torch.tensor(5.0))
-        self.offset = nn.Parameter(torch.tensor(-1.0))
+        self.slope = nn.Parameter(torch.tensor(5.0 / _QUICK))
+        self.offset = nn.Parameter(torch.tensor(-1.0 / _QUICK))
 
     def forward(self, maps: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
         """Gives the embeddings [B, P, 128] of the pictures' places and [B, 128] of the sounds."""
@@ -212,7 +215,7 @@ class SimilarityMaps(nn.Module):
 
     def calibrated(self, cosine: Tensor) -> Tensor:
         """Gives the log odds of "together" from a cosine."""
-        return self.slope * cosine + self.offset
+        return _QUICK * (self.slope * cosine + self.offset)
 
     def embed(self, maps: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
         """Gives the embeddings [B, 128]: the picture's best place for its sound, and the sound."""
