@@ -45,12 +45,14 @@ def _torchrun(out: Path, data: str, *more: str, command: str = "train") -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp2"])
-def test_two_processes_equal_one(parallel, make_config, toy_data, tmp_path) -> None:
-    one = make_config("one", **SETTINGS)
+@pytest.mark.parametrize(("parallel", "layer"), [("ddp", ""), ("fsdp2", ""), ("ddp", "res3")])
+def test_two_processes_equal_one(parallel, layer, make_config, toy_data, tmp_path) -> None:
+    """Also where an earlier layer is handed on, so that later weights have no gradient."""
+    one = make_config("one", **SETTINGS, **({"task.layer": layer} if layer else {}))
     train(one, quiet=True)
     two = tmp_path / "two"
-    _torchrun(two, toy_data, f"--parallel={parallel}", "--accumulate=2")
+    more = [f"--task.layer={layer}"] if layer else []
+    _torchrun(two, toy_data, f"--parallel={parallel}", "--accumulate=2", *more)
 
     wanted, found = (
         checkpoint.read_state(checkpoint.checkpoint_path(out, 5)) for out in (one.out, two)

@@ -43,6 +43,8 @@ class Toy:
     """In the head."""
     fusion: Literal["linear", "deep"] = "linear"
     """Kind of head."""
+    layer: str = ""
+    """An earlier layer handed on: later weights get no gradient."""
     broken_row: int = -1
     """A row whose file cannot be read."""
     nan_from: int = -1
@@ -77,12 +79,16 @@ class Toy:
         )
 
     def head(self, widths):
-        layers: list[nn.Module] = [nn.Dropout(self.dropout), nn.Linear(widths["vision"], 2)]
+        width = widths["vision"] if not self.layer else widths[f"vision.{self.layer}.channels"]
+        layers: list[nn.Module] = [nn.Dropout(self.dropout), nn.Linear(width, 2)]
         if self.fusion == "deep":
-            layers = [nn.Linear(widths["vision"], 8), nn.ReLU(), nn.Linear(8, 2)]
+            layers = [nn.Linear(width, 8), nn.ReLU(), nn.Linear(8, 2)]
         return nn.Sequential(*layers)
 
     def predict(self, encoders, head, batch):
+        if self.layer:
+            maps = encoders["vision"].features(batch["frames"])[self.layer]
+            return {"logits": head(maps.mean(dim=(2, 3)))}
         return {"logits": head(encoders["vision"](batch["frames"]))}
 
     def loss(self, out, batch):
