@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from avssl import __version__
+from avssl.catalog import Catalog
 from avssl.config import FILE_NAME, TrainConfig, config_to_json, read_config
 from avssl.errors import AvsslError, InputError
 from avssl.files import write_text
@@ -178,8 +179,19 @@ def _facts(
         ("training time", hours(sum(known)) if known else "unknown"),
         ("machine", str(notes.get("device", "unknown"))),
         ("data", config.data),
+        ("remark", _remark(config) or "unknown"),
     ]
     return [(name, value) for name, value in found if value != "unknown"]
+
+
+def _remark(config: TrainConfig) -> str:
+    """Gives what the task says of its samples from these clips; "" where the data is gone."""
+    if not hasattr(config.task, "remark"):
+        return ""
+    try:
+        return config.task.remark(Catalog.read(config.data).select(split="train"))
+    except AvsslError:
+        return ""
 
 
 def _scores(lines: Sequence[Mapping[str, Any]], trivial: Mapping[str, float]) -> Sequence[Score]:

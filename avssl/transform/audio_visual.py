@@ -241,6 +241,22 @@ class AudioVisualPairs:
             return samples
         return sounds.equal_loudness(samples, target_db=self.loudness_db)
 
+    def remark(self, catalog: Catalog) -> str:
+        """Gives what a report must say of the pairs of these clips; "" where they are as meant.
+
+        Raises:
+            InputError: no row can be used.
+        """
+        known = pair_rows(self, catalog)
+        rows = np.unique(known.items)
+        alone = sum(known.pairing(int(row)).num_groups < 2 for row in rows)
+        if not alone or self.positive_share == 1:
+            return ""
+        return (
+            f"{alone} of {len(rows)} clips have no partner of another group: their mismatched "
+            f"sound is of another time of the same file, {self.apart_s:g} s away or more"
+        )
+
     def row_spots(self, row: ClipRow) -> NDArray[np.int64]:
         """Gives the frames of a row around which sound can be cut."""
         return spots(

@@ -127,6 +127,16 @@ def test_one_group_is_paired_with_other_times_of_its_files(make_row: MakeRow) ->
         task.items(Catalog.from_rows([make_row(sound_state="silent")]))
 
 
+def test_a_report_says_where_sound_is_of_the_same_file(make_row: MakeRow) -> None:
+    long = {"num_frames": 200, "fps": 25.0}
+    alone = Catalog.from_rows([make_row(number=k, group_id="g", **long) for k in range(3)])
+    assert PAIRS.remark(alone) == (
+        "3 of 3 clips have no partner of another group: their mismatched sound is of another time "
+        "of the same file, 2 s away or more"
+    )
+    assert PAIRS.remark(Catalog.from_rows([make_row(number=k, **long) for k in range(3)])) == ""
+
+
 def test_partners_have_the_same_format_where_they_can(make_row: MakeRow) -> None:
     rates = [48_000, 48_000, 48_000, 16_000, 16_000, 8_000]
     rows = [
