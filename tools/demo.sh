@@ -74,11 +74,11 @@ if (($# == 0)); then
     avssl pose predict "$out/keypoints" "$source/$video" -o "$out/pose_overlay.mp4"
 
     next "A world of things that sound, seen from near"
-    python "$AVSSL_ROOT/tools/make_world.py" "$out/sounding" --theme sounds --train 400 --validation 30 --test 30 \
+    python "$AVSSL_ROOT/tools/make_world.py" "$out/sounding" --theme sounds --train 600 --validation 24 --test 30 \
         --seed 5 --duration 2 --fps 15 --short-side 96
     avssl prepare "$out/sounding" "$out/heard" --gop 1 --short-side-px 96
     next "Train audio-visual contrast: which sound of the batch belongs to this picture?"
-    avssl train audio-visual-contrast --data "$out/heard" --out "$out/hears" --recipe small ${STEPS:+--steps "$STEPS"}
+    avssl train audio-visual-contrast --data "$out/heard" --out "$out/hears" --recipe small --steps "${STEPS:-600}"
     next "Where does it sound? Beside every trivial guess, and drawn into a video"
     avssl eval localization "$out/hears" --data "$out/heard"
     avssl localize "$out/hears" "$out/sounding/test/test_00001.mp4" -o "$out/sound_overlay.mp4"

@@ -222,7 +222,7 @@ def _draw(
     import cv2
 
     strip = _strip(located, stretches, rate_hz)
-    low, high = np.percentile(located.maps, (30, 99.8)) if located.maps.size else (0.0, 1.0)
+    low, high = np.percentile(located.maps, (60, 99.8)) if located.maps.size else (0.0, 1.0)
     shades = np.clip((located.maps - low) / max(1e-6, float(high - low)), 0, 1)
     peaks = located.peaks_px()
     larger = max(1, -(-_LEAST_WIDTH_PX // max(1, located.size_px[0])))
