@@ -84,7 +84,7 @@ def pyav_loop(path: Path) -> Way:
 
     container = av.open(str(path))
     pictures, sounds = container.streams.video[0], container.streams.audio[0]
-    pictures.thread_count = sounds.thread_count = 1
+    pictures.thread_count = sounds.codec_context.thread_count = 1
     assert pictures.time_base is not None and sounds.time_base is not None
     picture_base, sound_base = float(pictures.time_base), float(sounds.time_base)
 
@@ -100,6 +100,7 @@ def pyav_loop(path: Path) -> Way:
         begin_s, pieces, first_s = time_s - SOUND_S / 2, [], 0.0
         container.seek(int(max(0.0, begin_s - 0.05) / sound_base), stream=sounds)
         for frame in container.decode(sounds):
+            assert frame.time is not None
             if not pieces:
                 first_s = frame.time
             pieces.append(frame.to_ndarray().mean(axis=0))
