@@ -128,6 +128,6 @@ def class_path(row: ClipRow) -> tuple[str, ...]:
     if not isinstance(told, dict):
         return ()
     path, name = told.get("class_path"), told.get("class")
-    if isinstance(path, list) and path:
-        return tuple(map(str, path))
+    if isinstance(path, list) and path and all(isinstance(step, str) for step in path):
+        return tuple(path)
     return (str(name),) if name else ()
