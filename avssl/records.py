@@ -154,7 +154,14 @@ class Shortcut:
     """callable(plan, example) → float [k]: cheap numbers that would show the leak."""
     off: Mapping[str, Any] = field(default_factory=dict)
     """Field values of the task that switch the guard off."""
+    answer: Any = None
+    """callable(plan, example) → what the probe must not tell: a whole number names a class, a float
+    is a size (the audit asks whether it is above its median). None: `plan.target["label"]`."""
+    cut_share: float = 0.0
+    """"content" only: the share of (AUC − ½) that the guard is said to take away; 0 says none."""
 
     def __post_init__(self) -> None:
         if self.kind not in ("bookkeeping", "content"):
             raise ValueError(f"kind must be 'bookkeeping' or 'content', got {self.kind!r}")
+        if not 0 <= self.cut_share <= 1:
+            raise ValueError(f"cut_share must be from 0 to 1, got {self.cut_share!r}")

@@ -20,10 +20,9 @@ from torch.nn import functional
 
 from avssl.catalog import Catalog
 from avssl.errors import InputError
-from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
-from avssl.sample.clock import screen_times
+from avssl.records import Clip, Example, Plan, Shortcut
 from avssl.task import Batch, Outputs, Recipe
-from avssl.transform import frames as pictures
+from avssl.transform.stills import StillKnobs
 
 _MEAN, _DEVIATION = 0.45, 0.25
 """About those of photographs (ImageNet's): what the network need not learn first."""
@@ -37,7 +36,7 @@ def probe_edges(plan: Plan, example: Example) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reconstruction:
+class Reconstruction(StillKnobs):
     """Draw the picture again from a few numbers."""
 
     name: ClassVar[str] = "reconstruction"
@@ -54,81 +53,25 @@ class Reconstruction:
         ),
     )
 
-    size_px: int = 64
-    """Side of what the network sees."""
     answer_px: int = 32
     """Side of what it draws."""
     hidden: int = 512
     """Width of the drawing half's hidden layer."""
-    spacing_s: float = 0.5
-    """One sample for every so many seconds of a clip."""
-    crop_scale: tuple[float, float] = (0.6, 1.0)
-    """Side of the crop, as a share of the picture's short side."""
-    clear_of_borders: bool = True
-    """Whether bars known to be still are kept out of the crop."""
-    flip: bool = True
-    """Mirror with p = ½."""
-    brightness: float = 0.2
-    """Factor from 1 ± this."""
-    contrast: float = 0.2
-    """Factor from 1 ± this."""
-    saturation: float = 0.2
-    """Factor from 1 ± this."""
 
     def __post_init__(self) -> None:
-        low, high = self.crop_scale
-        if not 0 < low <= high <= 1:
-            raise InputError(f"crop_scale {self.crop_scale}: must be two shares, low <= high <= 1")
+        super().__post_init__()
         if self.answer_px < 1 or self.hidden < 1:
             raise InputError("answer_px and hidden must be 1 or more")
         if self.answer_px > self.size_px:
             raise InputError(f"answer_px {self.answer_px}: above size_px {self.size_px}")
-        if self.spacing_s <= 0:
-            raise InputError(f"spacing_s {self.spacing_s}: must be above 0")
-
-    def items(self, catalog: Catalog) -> NDArray[np.int64]:
-        """Gives every row with frames, once for every `spacing_s` of it."""
-        rows = []
-        for index in range(len(catalog)):
-            row = catalog.row(index)
-            if row.num_frames:
-                rows += [index] * max(1, round(row.duration_s / self.spacing_s))
-        if not rows:
-            raise InputError(f"reconstruction: none of {len(catalog)} clips has a frame")
-        return np.array(rows, dtype=np.int64)
 
     def sample(self, catalog: Catalog, index: int, rng: np.random.Generator) -> Plan:
         """Plans one frame of row `index`, each as likely as any other."""
-        row = catalog.row(index)
-        times_s = screen_times(row)
-        at = int(rng.integers(len(times_s)))
-        return Plan(
-            spans=(FrameSpan(row=index, times_s=(float(times_s[at]),)),),
-            target={"borders_px": tuple(row.borders_px) if self.clear_of_borders else (0,) * 4},
-        )
+        return self.still(catalog, index, rng)
 
     def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
         """Cuts, scales and colours the picture."""
-        found = clips[0].frames
-        assert found is not None
-        borders_px = plan.target["borders_px"]
-        assert isinstance(borders_px, tuple)
-        box = pictures.draw_box(
-            height_px=found.shape[2],
-            width_px=found.shape[3],
-            scale=self.crop_scale,
-            rng=rng,
-            borders_px=borders_px,
-        )
-        flip = bool(rng.random() < 0.5) and self.flip
-        color = pictures.draw_color(
-            brightness=self.brightness,
-            contrast=self.contrast,
-            saturation=self.saturation,
-            rng=rng,
-        )
-        shown = pictures.crop_resize(found[:1], box, size_px=self.size_px, flip=flip)
-        return Example(arrays={"frames": color.apply(shown)[0]})
+        return Example(arrays={"frames": self.picture(clips, plan, rng)})
 
     def head(self, widths: Mapping[str, int]) -> nn.Module:
         """Builds the drawing half: one hidden layer, then all places at once.

@@ -51,7 +51,14 @@ def make_batch(
 
 
 def make_learner(task: Task, *, seed: int = 0) -> Learner:
-    encoders = {stream: build_encoder("small", stream=stream, seed=seed) for stream in task.streams}
+    """With the small GroupNorm network, or the recipe's own where that is of another kind."""
+    names = {
+        stream: RECIPES[task.name]["small"].settings.get(stream, "small") for stream in task.streams
+    }
+    names = {stream: name if ":" in name else "small" for stream, name in names.items()}
+    encoders = {
+        stream: build_encoder(name, stream=stream, seed=seed) for stream, name in names.items()
+    }
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return Learner(task=task, encoders=encoders, widths=widths_of(encoders))

@@ -1,9 +1,13 @@
 """Twenty steps of each task's `paper` recipe at its resolution and with its network.
 
-The batch is 2 instead of 128: it is the size of the pictures and of the network that is tried, and
-what a step costs. Read the time with `pytest -m paper -s`.
+The batch is 2 instead of the paper's: it is the size of the pictures and of the network that is
+tried, and what a step costs. Read the times with `pytest -m paper -s`; docs/tasks.md has them.
+
+A fixed batch of 2 must be learned: no loss may end where it began. Tasks whose loss cannot fall so
+far in 20 steps say so in SHARE.
 """
 
+import math
 import time
 from collections.abc import Callable
 
@@ -15,20 +19,27 @@ from avssl.catalog import Catalog, ClipRow
 from avssl.model import build_encoder
 from avssl.pretext import RECIPES
 from avssl.records import Clip, Plan
-from avssl.task import Learner
+from avssl.task import Learner, widths_of
 
-BATCH_SIZE = 2
+BATCH_SIZE, NUM_STEPS = 2, 20
+# Sound has its own file: tests/pretext/test_audio_visual.py.
+NAMES = sorted(name for name, own in RECIPES.items() if own["paper"].task.streams == ("vision",))
+SHARE: dict[str, float] = {}
+"""Name → share of the first loss that may be left of it; 0.8 for the others."""
 
 
 @pytest.mark.slow
 @pytest.mark.paper
-def test_shuffle_and_learn_at_the_papers_size(
-    make_row: Callable[..., ClipRow], fetch: Callable[[Catalog, Plan], list[Clip]]
+@pytest.mark.parametrize("name", NAMES)
+def test_twenty_steps_at_the_papers_size(
+    name: str,
+    make_row: Callable[..., ClipRow],
+    fetch: Callable[[Catalog, Plan], list[Clip]],
 ) -> None:
-    recipe = RECIPES["shuffle-and-learn"]["paper"]
-    task, rate = recipe.task, float(recipe.settings["optim.lr"])
+    recipe = RECIPES[name]["paper"]
+    task, settings = recipe.task, recipe.settings
     catalog = Catalog.from_rows(
-        [make_row(number=k, num_frames=200, fps=25.0, width_px=340, height_px=256) for k in (0, 1)]
+        [make_row(number=k, num_frames=200, fps=25.0, width_px=460, height_px=360) for k in (0, 1)]
     )
     examples = []
     for k in range(BATCH_SIZE):
@@ -38,31 +49,28 @@ def test_shuffle_and_learn_at_the_papers_size(
         key: torch.from_numpy(np.stack([example.arrays[key] for example in examples]))
         for key in examples[0].arrays
     }
-    batch["label"] = torch.arange(BATCH_SIZE) % 2  # both classes, whatever was drawn
-    encoder = build_encoder(recipe.settings["vision"], seed=0)
-    assert batch["frames"].shape == (BATCH_SIZE, 3, 3, 227, 227) and encoder.width == 4096
+    encoder = build_encoder(settings["vision"], seed=0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        learner = Learner(task=task, encoders={"vision": encoder}, widths={"vision": 4096})
-    optimiser = torch.optim.SGD(
-        learner.parameters(),
-        lr=rate,
-        momentum=recipe.settings["optim.momentum"],
-        weight_decay=recipe.settings["optim.weight_decay"],
-    )
-    losses, seconds, core_seconds = [], [], []
-    for _ in range(20):
-        start, core_start = time.perf_counter(), time.process_time()
-        optimiser.zero_grad()
-        step = learner(batch)
-        step.loss.backward()
-        optimiser.step()
-        losses.append(float(step.loss.detach()))
-        seconds.append(time.perf_counter() - start)
-        core_seconds.append(time.process_time() - core_start)
+        encoders = {"vision": encoder}
+        learner = Learner(task=task, encoders=encoders, widths=widths_of(encoders)).train()
+        # Adam whatever the paper took: its own rate belongs to its own batch.
+        optimiser = torch.optim.Adam(learner.parameters(), lr=1e-4)
+        losses, seconds, core_seconds = [], [], []
+        for _ in range(NUM_STEPS):
+            start, core_start = time.perf_counter(), time.process_time()
+            optimiser.zero_grad()
+            step = learner(batch)
+            step.loss.backward()
+            optimiser.step()
+            losses.append(float(step.loss.detach()))
+            seconds.append(time.perf_counter() - start)
+            core_seconds.append(time.process_time() - core_start)
+    shapes = ", ".join(f"{key} {list(value.shape)}" for key, value in batch.items())
     print(
-        f"\nshuffle-and-learn, paper: {np.median(seconds):.2f} s and {np.median(core_seconds):.2f} "
-        f"core-seconds a step of {BATCH_SIZE} triplets, loss {losses[0]:.3f} → {losses[-1]:.3f}"
+        f"\n{name}, paper, {settings['vision']}, {shapes}: {np.median(seconds):.2f} s and "
+        f"{np.median(core_seconds):.2f} core-seconds a step, "
+        f"loss {losses[0]:.3f} → {losses[-1]:.3f}"
     )
-    assert abs(losses[0] - np.log(2)) < 0.5  # nothing known yet: the loss of a coin
-    assert np.mean(losses[-3:]) < 0.5 * losses[0]
+    assert all(math.isfinite(loss) for loss in losses)
+    assert np.mean(losses[-3:]) < SHARE.get(name, 0.8) * losses[0]
