@@ -1,6 +1,6 @@
 """The rows of the study of pictures and sound, and what each is judged by.
 
-`tools/run_hearing_tables.py` runs them; docs/hearing_study.md shows and reads the tables.
+`tools/run_tables.py hearing` runs them; docs/hearing_study.md shows and reads the tables.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """The rows of the pose study: what an encoder begins with, before anybody shows it joints.
 
-`tools/run_tables.py` runs them; docs/pose_study.md shows and reads the tables.
+`tools/run_tables.py pose` runs them; docs/pose_study.md shows and reads the tables.
 """
 
 import functools

@@ -7,20 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from avssl.catalog import Catalog
 from avssl.config import TrainConfig, read_config
 from avssl.data import Batches, BatchKey, Share
 from avssl.errors import InputError
 from avssl.files import write_json
-from avssl.model import load_encoder
+from avssl.model.storage import encoder_file_name
 from avssl.progress import progress_bar
 from avssl.run.evaluate import evaluate
 from avssl.run.feed import num_evaluation_batches
-from avssl.run.folder import HEAD_FILE
 from avssl.run.parallel import Processes, threads_beside_loaders
-from avssl.task import Learner, widths_of
+from avssl.run.trained import trained_learner
 
 
 def evaluate_pretext(
@@ -36,27 +34,19 @@ def evaluate_pretext(
     The samples are the same for every run of the same task settings.
 
     Raises:
-        InputError: no finished run that keeps its head, or no clip of the split can be used.
+        InputError: no finished run, or no clip of the split can be used.
     """
     if split == "train":
         raise InputError("split 'train': a run knows those; use validation or test")
     config: TrainConfig = dataclasses.replace(
         read_config(run), num_evaluation_samples=num_samples, precision="fp32"
     )
-    path = Path(run) / HEAD_FILE
-    if not getattr(config.task, "keeps_head", False):
-        raise InputError(
-            f"{run}: a run of {config.task.name}, which throws its head away; its scores on "
-            "validation clips are in metrics.jsonl"
-        )
-    if not path.is_file():
-        raise InputError(f"{run}: no {HEAD_FILE} yet; finish it with `avssl resume {run}`")
+    if not (Path(run) / encoder_file_name(config.task.streams[0])).is_file():
+        raise InputError(f"{run}: not finished yet; do so with `avssl resume {run}`")
     catalog = Catalog.read(data).select(split=split)
     if not len(catalog):
         raise InputError(f"{data}: no clips in the split {split!r}")
-    encoders = {stream: load_encoder(run, stream) for stream in config.task.streams}
-    learner = Learner(task=config.task, encoders=encoders, widths=widths_of(encoders))
-    learner.head.load_state_dict(load_file(path))
+    learner, _ = trained_learner(dataclasses.replace(config, out=str(run)))
     batches = Batches(
         task=config.task,
         train=catalog,
@@ -90,7 +80,7 @@ def command(arguments: Sequence[str]) -> int:
         InputError: see `evaluate_pretext`.
     """
     parser = argparse.ArgumentParser(prog="avssl eval pretext", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="folder of a run that keeps its head")
+    parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--data", required=True, metavar="D", help="a prepared data set")
     parser.add_argument("--split", default="test", choices=("validation", "test"))
     parser.add_argument("--samples", type=int, default=2048, metavar="N", help="how many (2048)")

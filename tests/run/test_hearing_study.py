@@ -115,6 +115,6 @@ def test_the_study_trains_judges_and_goes_on(tmp_path, capsys) -> None:
     assert "balanced_accuracy" in capsys.readouterr().out
     assert json.loads((run / "pretext_test.json").read_text())["scores"] == found["scores"]
     assert main([*words, "--samples", "0"]) == 2
-    (run / "head.safetensors").unlink()
+    (run / "vision_encoder.safetensors").unlink()
     assert main([*words, "--quiet"]) == 2
     assert "avssl resume" in capsys.readouterr().err

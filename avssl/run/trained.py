@@ -1,0 +1,35 @@
+"""The whole of what a run trained, heads included: its newest checkpoint, read back."""
+
+import torch
+from safetensors.torch import load_file
+
+from avssl.config import TrainConfig
+from avssl.errors import InputError
+from avssl.run.checkpoint import list_checkpoints
+from avssl.task import Learner
+
+
+def trained_learner(config: TrainConfig) -> tuple[Learner, int]:
+    """Gives encoders and head as the newest checkpoint has them, in evaluation mode, and its step.
+
+    With `ema_decay` these are the running means, as everywhere that something is handed on.
+
+    Raises:
+        InputError: there is no checkpoint, or it does not fit the configuration.
+    """
+    from avssl.run.train import build_learner
+
+    saved = list_checkpoints(config.out)
+    if not saved:
+        raise InputError(f"{config.out}: no checkpoint yet; train first")
+    with torch.random.fork_rng():
+        learner = build_learner(config).eval()
+    prefix = "ema/" if config.ema_decay else "model/"
+    state = load_file(saved[-1])
+    try:
+        learner.load_state_dict(
+            {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+        )
+    except RuntimeError as error:
+        raise InputError(f"{saved[-1]}: {str(error).splitlines()[0]}") from error
+    return learner, int(saved[-1].stem.rpartition("_")[2])
