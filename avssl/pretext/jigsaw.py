@@ -125,7 +125,7 @@ class Jigsaw(StillKnobs):
         order = plan.target["permutation"]
         assert isinstance(order, tuple)
         label = np.array(plan.target["label"], dtype=np.int64)
-        return Example(arrays={"frames": tiles[list(order)], "label": label})
+        return Example(arrays={"frames": tiles[np.array(order)], "label": label})
 
     def head(self, widths: Mapping[str, int]) -> nn.Module:
         """Builds what follows the shared trunk: each tile by itself, joined, N logits."""

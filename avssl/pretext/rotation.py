@@ -60,7 +60,8 @@ def turned_roughly(picture: NDArray[np.uint8], quarters: int) -> NDArray[np.uint
     """
     side_px = picture.shape[1]
     matrix = cv2.getRotationMatrix2D((side_px / 2, side_px / 2), 90 * quarters, 1.0)
-    return np.stack([cv2.warpAffine(plane, matrix, (side_px, side_px)) for plane in picture])
+    size = (side_px, side_px)
+    return np.stack([np.asarray(cv2.warpAffine(plane, matrix, size), "u1") for plane in picture])
 
 
 def _asked(plan: Plan, example: Example) -> NDArray[np.uint8]:

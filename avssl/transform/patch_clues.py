@@ -111,9 +111,3 @@ def seams(picture: NDArray[np.uint8], *, period_px: int = 8) -> NDArray[np.float
         mean = np.bincount(at, weights=bend, minlength=period_px) / np.maximum(number, 1)
         found.append(mean / max(float(mean.mean()), 1e-6) - 1)
     return np.concatenate(found)
-
-
-def sharpness(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Gives the mean size of second differences from left to right and downwards, levels, [2]."""
-    grey = picture.mean(axis=0, dtype=np.float64)
-    return np.array([float(np.abs(np.diff(grey, n=2, axis=axis)).mean()) for axis in (1, 0)])
