@@ -8,7 +8,7 @@ RECIPES = {
         task=Jigsaw(),
         settings={
             "vision": "small-bn",
-            "steps": 600,
+            "steps": 400,
             "batch_size": 64,
             "optim.name": "adamw",
             "optim.lr": 2e-3,

@@ -39,7 +39,7 @@ TURNS = {2: (0, 2), 4: (0, 1, 2, 3)}
 """Number of classes → quarters against the clock."""
 UP = ((-1, 0), (0, -1), (1, 0), (0, 1))
 """(down, right) in which the picture's upper side lies after 0, 1, 2, 3 quarters."""
-_SHOWN_PX = 112
+_SHOWN_PX = 128
 
 
 def turned(picture: NDArray[np.uint8], quarters: int) -> NDArray[np.uint8]:
@@ -270,7 +270,7 @@ RECIPES = {
         task=Rotation(),
         settings={
             "vision": "small-bn",
-            "steps": 400,
+            "steps": 300,
             "batch_size": 32,
             "optim.name": "adamw",
             "optim.lr": 2e-3,

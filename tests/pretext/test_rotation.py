@@ -140,7 +140,7 @@ def test_letterboxes_turn_with_the_picture_only_where_the_guard_is_off(make: Mak
     sides: dict[bool, list[np.ndarray]] = {True: [], False: []}
     for seed in range(24):
         for clear in sides:
-            task = Rotation(clear_of_borders=clear, crop_scale=(0.9, 1.0))
+            task = Rotation(clear_of_borders=clear, crop_scale=(0.9, 1.0), contrast=0.0)
             made = make(task, frame, seed=seed, borders_px=(0, 30, 0, 30))
             assert answer_asked(*made) == made[0].target["asked"]
             left, top, right, bottom = probe_bars(*made)
@@ -199,10 +199,10 @@ def test_copies_are_drawn_side_by_side_with_arrows() -> None:
     def has(picture: np.ndarray, color: tuple[int, int, int]) -> bool:
         return bool((picture == color).all(axis=2).any())
 
-    first = wrong[14:, :112]
+    first = wrong[14:, :128]
     assert has(right, boards.RIGHT) and not has(right, boards.WRONG)
-    assert has(first[60:], boards.WRONG) and not has(first[:50], boards.WRONG)
-    assert has(first[:50], boards.TRUTH)
+    assert has(first[70:], boards.WRONG) and not has(first[:56], boards.WRONG)
+    assert has(first[:56], boards.TRUTH)
 
 
 def test_knobs_that_make_no_sense_are_refused() -> None:
