@@ -2,6 +2,11 @@
 
 The label is one of many; a probe asks the part of it that can be asked of one tile: where the tile
 that is shown first comes from (`answer_first`), one of nine places.
+
+Measured on clips of the synthetic world, which has no lens, no letterbox and no vignette (1800
+samples, mean AUC of nine places, the better of logistic regression and trees; guard on, off):
+letterbox 0.50, 0.50; lines 0.56, 0.59; colours 0.51, 0.53; light 0.58, 0.63. A gap of 6 px in cells
+of 32 takes away a third of what lines tell, and slopes of light are left inside the tiles.
 """
 
 import numpy as np

@@ -1,6 +1,11 @@
 """How a network could cheat on pairs of patches, what stops it, and numbers that show it.
 
 A probe takes (plan, example) to float64 [k]; the label is that of the task, one of eight.
+
+Measured on clips of the synthetic world, which has no lens, no letterbox and no vignette (1800
+samples, mean AUC of eight places, the better of logistic regression and trees; guard on, off):
+letterbox 0.50, 0.50; lines 0.55, 0.61; colours 0.51, 0.52; light 0.56, 0.59. What is left of light
+are the slopes inside the patches: taking their mean and deviation away does not level them.
 """
 
 import numpy as np
@@ -52,6 +57,8 @@ SHORTCUTS = (
         guard="A gap between the patches, and an own shift of each.",
         probe=probe_lines,
         off={"gap_px": 0, "jitter_px": 0},
+        # Measured on the world's clips, 1800 samples: AUC 0.607 without, 0.549 with it (a line).
+        cut_share=0.3,
     ),
     Shortcut(
         name="colours bent by the lens",

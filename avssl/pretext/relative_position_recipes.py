@@ -5,10 +5,10 @@ from avssl.task import Recipe
 
 RECIPES = {
     "small": Recipe(
-        task=RelativePosition(),
+        task=RelativePosition(color="project"),
         settings={
             "vision": "small-bn",
-            "steps": 900,
+            "steps": 600,
             "batch_size": 64,
             "optim.name": "adamw",
             "optim.lr": 2e-3,
@@ -16,9 +16,12 @@ RECIPES = {
             "optim.schedule": "cosine",
             "optim.warmup_steps": 50,
             "channels_last": True,
-            "evaluate_every": 150,
+            "evaluate_every": 100,
         },
-        about="Cells of 40 px, patches of 32, our small network.",
+        about="Cells of 40 px, patches of 32, our small network; about 120 core-seconds. On "
+        "validation clips of the synthetic world (one seed): accuracy ACC (blind 0.125), right or "
+        "next to it NEAR (blind 0.375). Dropping colours instead is slower: 0.22 after 450 "
+        "steps, 0.28 and 0.56 after 900.",
     ),
     "paper": Recipe(
         task=RelativePosition(

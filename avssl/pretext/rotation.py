@@ -14,6 +14,11 @@ tells. Objects that have no upright, and cameras that look straight down, have n
 
 The share that is right is balanced by itself: each sample has every turn once.
 
+How light rises across the picture tells a good deal of the synthetic world's clips (lamps and skies
+are above): shallow trees on its two slopes reach an AUC of 0.73 over the four turns, with
+`level_light` 0.50 (1800 samples). What else turns with a picture, combing of interlaced video
+and pixels that are not square, is the business of `avssl prepare`; no guard here.
+
 Shapes: B pictures, K turns (2 or 4), S x S px. Batch: frames uint8 [B, K, 3, S, S], in the order of
 the turns.
 """
@@ -124,6 +129,8 @@ SHORTCUTS = (
         probe=probe_seams,
         off={"crop_scale": (1.0, 1.0)},
         answer=answer_asked,
+        # Measured on the world's clips, 1800 samples: AUC 0.634 without, 0.538 with it (trees).
+        cut_share=0.5,
     ),
     Shortcut(
         name="light from above",
@@ -280,7 +287,9 @@ RECIPES = {
             "channels_last": True,
             "evaluate_every": 100,
         },
-        about="Pictures of 64 px, four copies each, our small network.",
+        about="Pictures of 64 px, four copies each, our small network; about 90 core-seconds. On "
+        "validation clips of the synthetic world (one seed): accuracy 0.91 (blind 0.25), all four "
+        "right 0.85 (blind 0.004); after 100 steps 0.73 and 0.43.",
     ),
     "paper": Recipe(
         task=Rotation(size_px=227, brightness=0.0, contrast=0.0, saturation=0.0),
