@@ -10,21 +10,42 @@
 Without `batch_norm` it is the published net: local response normalisation after two pools,
 dropout in fc6 and fc7, Gaussian weights. With it (what the paper pre-trains with), BatchNorm stands
 before every ReLU; LRN and dropout are left out then: our choice, the notes do not say.
+
+The papers on patches made it for theirs (papers.md §5.1); fc6 then sees what is left of them:
+
+    relative position  96 px, conv1 / 4   22, 10, 4, pool5 1 px   weights of fc6: 256 x 4096
+    jigsaw             64 px, conv1 / 2   27, 13, 6, pool5 2 px   4 · 256 x 4096
+
+Pictures of other sizes are brought to what fc6 takes by maxima over areas: our choice, so that maps
+can be had of any.
 """
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-INPUT_SIZE_PX = 227
-LAYERS = {
-    "conv1": (96, 4),
-    "conv2": (256, 8),
-    "conv3": (384, 16),
-    "conv4": (384, 16),
-    "conv5": (256, 16),
-    "fc7": (4096, INPUT_SIZE_PX),
-}
-"""Layer name → (width, stride in px)."""
+SIZES = {"caffenet": (227, 4), "caffenet-96": (96, 4), "caffenet-64": (64, 2)}
+"""Name → (side of the pictures in px, stride of conv1)."""
+
+
+def layers_of(size_px: int, stride: int) -> dict[str, tuple[int, int]]:
+    """Gives layer name → (width, stride in px)."""
+    return {
+        "conv1": (96, stride),
+        "conv2": (256, 2 * stride),
+        "conv3": (384, 4 * stride),
+        "conv4": (384, 4 * stride),
+        "conv5": (256, 4 * stride),
+        "fc7": (4096, size_px),
+    }
+
+
+def _pooled_px(size_px: int, stride: int) -> int:
+    """Gives the side of pool5: conv1 is not padded, and each pool is 3 wide with stride 2."""
+    side = (size_px - 11) // stride + 1
+    for _ in range(3):
+        side = (side - 3) // 2 + 1
+    return side
 
 
 def _stage(layer: nn.Module, width: int, *, batch_norm: bool) -> nn.Sequential:
@@ -35,10 +56,10 @@ def _stage(layer: nn.Module, width: int, *, batch_norm: bool) -> nn.Sequential:
 class CaffeNet(nn.Module):
     """The trunk; see the file's head."""
 
-    def __init__(self, *, batch_norm: bool = False) -> None:
+    def __init__(self, *, size_px: int = 227, stride: int = 4, batch_norm: bool = False) -> None:
         super().__init__()
         lrn = nn.Identity if batch_norm else lambda: nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75)
-        self.conv1 = _stage(nn.Conv2d(3, 96, 11, stride=4), 96, batch_norm=batch_norm)
+        self.conv1 = _stage(nn.Conv2d(3, 96, 11, stride=stride), 96, batch_norm=batch_norm)
         self.pool1 = nn.Sequential(nn.MaxPool2d(3, 2), lrn())
         self.conv2 = _stage(nn.Conv2d(96, 256, 5, padding=2, groups=2), 256, batch_norm=batch_norm)
         self.pool2 = nn.Sequential(nn.MaxPool2d(3, 2), lrn())
@@ -46,7 +67,8 @@ class CaffeNet(nn.Module):
         self.conv4 = _stage(nn.Conv2d(384, 384, 3, padding=1, groups=2), 384, batch_norm=batch_norm)
         self.conv5 = _stage(nn.Conv2d(384, 256, 3, padding=1, groups=2), 256, batch_norm=batch_norm)
         self.pool5 = nn.MaxPool2d(3, 2)
-        self.fc6 = _stage(nn.Linear(256 * 6 * 6, 4096), 4096, batch_norm=batch_norm)
+        self.pooled_px = _pooled_px(size_px, stride)
+        self.fc6 = _stage(nn.Linear(256 * self.pooled_px**2, 4096), 4096, batch_norm=batch_norm)
         self.fc7 = _stage(nn.Linear(4096, 4096), 4096, batch_norm=batch_norm)
         self.dropout = nn.Identity() if batch_norm else nn.Dropout(0.5)
         for module in self.modules():
@@ -57,13 +79,16 @@ class CaffeNet(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Takes normalised [batch, 3, 227, 227] to fc7 [batch, 4096] and the maps by name."""
+        """Takes normalised [batch, 3, size, size] to fc7 [batch, 4096] and the maps by name."""
         conv1 = self.conv1(x)
         conv2 = self.conv2(self.pool1(conv1))
         conv3 = self.conv3(self.pool2(conv2))
         conv4 = self.conv4(conv3)
         conv5 = self.conv5(conv4)
-        fc6 = self.dropout(self.fc6(torch.flatten(self.pool5(conv5), start_dim=1)))
+        pool5 = self.pool5(conv5)
+        if pool5.shape[-2:] != (self.pooled_px, self.pooled_px):
+            pool5 = functional.adaptive_max_pool2d(pool5, self.pooled_px)
+        fc6 = self.dropout(self.fc6(torch.flatten(pool5, start_dim=1)))
         fc7 = self.dropout(self.fc7(fc6))
         maps = {"conv1": conv1, "conv2": conv2, "conv3": conv3, "conv4": conv4, "conv5": conv5}
         return fc7, {**maps, "fc7": fc7[:, :, None, None]}

@@ -242,13 +242,14 @@ def _build_clip(name: str) -> Encoder:
 def _build_own(name: str) -> Encoder:
     batch_norm = name.endswith("-bn")
     if name.startswith("caffenet"):
+        size_px, stride = caffenet.SIZES[name.removesuffix("-bn")]
         return Encoder(
-            caffenet.CaffeNet(batch_norm=batch_norm),
+            caffenet.CaffeNet(size_px=size_px, stride=stride, batch_norm=batch_norm),
             run=run_plain,
             name=name,
-            layers=caffenet.LAYERS,
+            layers=caffenet.layers_of(size_px, stride),
             width=4096,
-            input_size_px=caffenet.INPUT_SIZE_PX,
+            input_size_px=size_px,
             mean=CAFFE_MEAN,
             std=CAFFE_STD,
         )
@@ -276,7 +277,8 @@ def _build_own(name: str) -> Encoder:
     )
 
 
-OWN_NETWORKS = ("small", "small-bn", "caffenet", "caffenet-bn", "l3", "ave")
+_CAFFENETS = tuple(f"{name}{norm}" for name in caffenet.SIZES for norm in ("", "-bn"))
+OWN_NETWORKS = ("small", "small-bn", *_CAFFENETS, "l3", "ave")
 """Networks written here; "-bn" has BatchNorm, and so have the towers of L3-Net and AVE-Net."""
 
 STREAMS = ("vision", "sound")

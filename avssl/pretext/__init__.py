@@ -8,7 +8,12 @@ from avssl.pretext import (
     audio_visual_correspondence,
     audio_visual_recipes,
     audio_visual_sync,
+    jigsaw,
+    jigsaw_recipes,
     reconstruction,
+    relative_position,
+    relative_position_recipes,
+    rotation,
     shuffle_and_learn,
     shuffle_and_learn_recipes,
 )
@@ -20,6 +25,9 @@ TASKS: dict[str, type[Any]] = {
     "audio-visual-contrast": audio_visual_contrast.AudioVisualContrast,
     "audio-visual-sync": audio_visual_sync.AudioVisualSync,
     "reconstruction": reconstruction.Reconstruction,
+    "relative-position": relative_position.RelativePosition,
+    "rotation": rotation.Rotation,
+    "jigsaw": jigsaw.Jigsaw,
 }
 """Name on the command line → class of the task."""
 
@@ -29,5 +37,8 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "audio-visual-contrast": audio_visual_recipes.CONTRAST,
     "audio-visual-sync": audio_visual_recipes.SYNC,
     "reconstruction": reconstruction.RECIPES,
+    "relative-position": relative_position_recipes.RECIPES,
+    "rotation": rotation.RECIPES,
+    "jigsaw": jigsaw_recipes.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

@@ -41,6 +41,37 @@ def cut(picture: Picture, corners: NDArray[np.int64], *, patch_px: int) -> Pictu
     )
 
 
+def cut_tiles(
+    picture: Picture,
+    *,
+    num_cells: int,
+    patch_px: int,
+    rng: np.random.Generator,
+    channel_jitter_px: int = 0,
+) -> Picture:
+    """Cuts one patch out of every cell, row by row: uint8 [num_cells², 3, patch_px, patch_px].
+
+    Args:
+        picture: uint8 [3, S, S].
+        num_cells: along each side.
+        patch_px: side of a patch, at most that of a cell.
+        rng: 8 · num_cells² values are drawn.
+        channel_jitter_px: each colour of each patch is moved by up to ± this along each axis, as
+            far as the picture reaches, so that lenses' colours tell nothing (jigsaw).
+    """
+    size_px = picture.shape[1]
+    corners = draw_corners(size_px=size_px, num_cells=num_cells, patch_px=patch_px, rng=rng)
+    moves = rng.integers(-channel_jitter_px, channel_jitter_px + 1, size=(len(corners), 3, 2))
+    if not channel_jitter_px:
+        return cut(picture, corners, patch_px=patch_px)
+    starts = np.clip(corners[:, None] + moves, 0, size_px - patch_px)
+    out = np.empty((len(corners), 3, patch_px, patch_px), dtype=np.uint8)
+    for tile, channels in zip(out, starts, strict=True):
+        for channel, (top, left) in enumerate(channels):
+            tile[channel] = picture[channel, top : top + patch_px, left : left + patch_px]
+    return out
+
+
 def keep_one_channel(patches: Picture, rng: np.random.Generator) -> Picture:
     """Leaves each patch one channel, drawn at random; the other two become noise.
 

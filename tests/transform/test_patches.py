@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avssl.model.patches import standardised
-from avssl.transform.patches import cut, draw_corners, keep_one_channel, project_color
+from avssl.transform.patches import (
+    cut,
+    cut_tiles,
+    draw_corners,
+    keep_one_channel,
+    project_color,
+)
 
 
 @given(
@@ -77,3 +83,31 @@ def test_standardised_equals_numpy_and_bears_flat_patches() -> None:
             expected = (values[i, j] - values[i, j].mean()) / max(deviation, 0.5) * 0.25 + 0.45
             assert np.allclose(out[i, j], expected, atol=1e-5)
     assert np.allclose(standardised(torch.from_numpy(patches) / 255).numpy(), out, atol=1e-4)
+
+
+def test_tiles_are_cells_patches_and_their_colours_move_a_little() -> None:
+    """Every pixel says where it is from: red counts rows, green columns, blue both."""
+    row, column = np.mgrid[:30, :30]
+    picture = np.stack([row, column, row + column]).astype(np.uint8)
+    rng = np.random.default_rng(4)
+    seen = set()
+    for _ in range(200):
+        plain = cut_tiles(picture, num_cells=3, patch_px=7, rng=rng)
+        assert plain.shape == (9, 3, 7, 7)
+        tops, lefts = plain[:, 0, 0, 0].astype(int), plain[:, 1, 0, 0].astype(int)
+        assert (tops // 10 == np.arange(9) // 3).all() and (lefts // 10 == np.arange(9) % 3).all()
+        assert (tops % 10 <= 3).all() and (plain[:, 2, 0, 0] == tops + lefts).all()
+    for _ in range(100):
+        seed = int(rng.integers(1 << 30))
+        still = cut_tiles(picture, num_cells=3, patch_px=7, rng=np.random.default_rng(seed))
+        moved = cut_tiles(
+            picture,
+            num_cells=3,
+            patch_px=7,
+            rng=np.random.default_rng(seed),
+            channel_jitter_px=2,
+        )
+        shift = moved[:, 0, 0, 0].astype(int) - still[:, 0, 0, 0]
+        seen |= set(shift.tolist())
+        assert np.array_equal(moved[:, 0].astype(int), still[:, 0] + shift[:, None, None])
+    assert seen == {-2, -1, 0, 1, 2}
