@@ -215,18 +215,17 @@ def _answers(
         for name in examples[0].arrays
     }
     said = f"Answers of the network after {step:,} steps."
+    task: Any = learner.task
     with torch.no_grad():
         out = learner.outputs(batch)
-        metrics = config.task.metrics(out, batch)
-        if "score" in metrics:
-            score = metrics["score"].double()
-            return (
-                torch.stack([torch.sigmoid(-score), torch.sigmoid(score)], dim=1).numpy(),
-                [],
-                said,
-            )
-        if "logits" in out and out["logits"].ndim == 2:
-            return out["logits"].double().softmax(dim=1).numpy(), [], said
-        if hasattr(config.task, "drawn"):
-            return None, config.task.drawn(out, batch), f"{said} The truth is white."
-    return None, [], ""
+        metrics = task.metrics(out, batch)
+        drawn = list(task.drawn(out, batch)) if hasattr(task, "drawn") else []
+    shares = None
+    if "score" in metrics:
+        score = metrics["score"].double()
+        shares = torch.stack([torch.sigmoid(-score), torch.sigmoid(score)], dim=1).numpy()
+    elif "logits" in out and out["logits"].ndim == 2:
+        shares = out["logits"].double().softmax(dim=1).numpy()
+    if shares is None and not drawn:
+        return None, [], ""
+    return shares, drawn, said
