@@ -8,6 +8,8 @@ from avssl.pretext import (
     audio_visual_correspondence,
     audio_visual_recipes,
     audio_visual_sync,
+    colorization,
+    colorization_recipes,
     reconstruction,
     shuffle_and_learn,
     shuffle_and_learn_recipes,
@@ -20,6 +22,7 @@ TASKS: dict[str, type[Any]] = {
     "audio-visual-contrast": audio_visual_contrast.AudioVisualContrast,
     "audio-visual-sync": audio_visual_sync.AudioVisualSync,
     "reconstruction": reconstruction.Reconstruction,
+    "colorization": colorization.Colorization,
 }
 """Name on the command line → class of the task."""
 
@@ -29,5 +32,6 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "audio-visual-contrast": audio_visual_recipes.CONTRAST,
     "audio-visual-sync": audio_visual_recipes.SYNC,
     "reconstruction": reconstruction.RECIPES,
+    "colorization": colorization_recipes.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""
