@@ -10,6 +10,8 @@ from avssl.pretext import (
     audio_visual_sync,
     colorization,
     colorization_recipes,
+    inpainting,
+    inpainting_recipes,
     reconstruction,
     shuffle_and_learn,
     shuffle_and_learn_recipes,
@@ -23,6 +25,7 @@ TASKS: dict[str, type[Any]] = {
     "audio-visual-sync": audio_visual_sync.AudioVisualSync,
     "reconstruction": reconstruction.Reconstruction,
     "colorization": colorization.Colorization,
+    "inpainting": inpainting.Inpainting,
 }
 """Name on the command line → class of the task."""
 
@@ -33,5 +36,6 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "audio-visual-sync": audio_visual_recipes.SYNC,
     "reconstruction": reconstruction.RECIPES,
     "colorization": colorization_recipes.RECIPES,
+    "inpainting": inpainting_recipes.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""
