@@ -4,9 +4,9 @@
 
 The bins are those of colorful image colourisation (Zhang, Isola, Efros, ECCV 2016; papers.md §5.1,
 file `pts_in_hull.npy`): a grid of 10 over (a, b), "313 in gamut". Which rule gives 313 the paper
-does not say. Bins that some colour shows exactly are 229, bins nearest to some colour 262, bins in
-the convex hull of the gamut's (a, b) 233. The corners of all squares of the grid that the *convex hull* of the gamut
-touches are 313, and row by row they are those of the published file.
+does not say. Points of the grid that some colour has exactly are 229, those in the convex hull of
+all colours' (a, b) 233, those nearest to some colour 262. The corners of all squares of the grid
+that the hull touches are 313, and row by row they are those of the published file.
 
 Shapes: pictures [..., 3, H, W]; ab [..., 2] last where bins are meant.
 """
@@ -108,6 +108,21 @@ def soft_bins(ab: Tensor, *, num_nearest: int = 5, sigma: float = 5.0) -> tuple[
     squared = (flat[:, None] - bins[found]).square().sum(dim=2)
     shares = torch.softmax(-squared / (2 * sigma**2), dim=1)
     return found.reshape(*ab.shape[:-1], -1), shares.reshape(*ab.shape[:-1], -1)
+
+
+@functools.lru_cache(maxsize=4)
+def spread_of_bins(*, num_nearest: int = 5, sigma: float = 5.0) -> NDArray[np.float64]:
+    """Gives how `soft_bins` spreads the colours of each bin on average, float64 [313, 313].
+
+    Row k: the mean target of colours that lie evenly in the square of the grid around bin k.
+    """
+    steps = (np.arange(GRID) + 0.5) - GRID / 2
+    inside = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    ab = torch.from_numpy(ab_bins()[:, None] + inside)
+    found, shares = soft_bins(ab, num_nearest=num_nearest, sigma=sigma)
+    mean = torch.zeros(NUM_BINS, NUM_BINS, dtype=torch.float64)
+    mean.scatter_add_(1, found.flatten(1), shares.double().flatten(1) / len(inside))
+    return mean.numpy()
 
 
 def smoothed(prior: NDArray[np.float64], *, sigma: float = 5.0) -> NDArray[np.float64]:

@@ -13,8 +13,8 @@ The answer is not unique: a ball may be red or blue, and the mean of many answer
 "latent" draws z and gives one of them (a conditional VAE, `avssl.model.color_heads`).
 
 The loss is the weighted divergence (nats a place) of the answer from the target: the cross-entropy
-less what even the target itself would cost. Compared is with the best *constant* answer to the very
-samples evaluated, found after the fact: no blind guess can be better, so trivial is 0.
+less what even the target itself would cost. Scores are shares of what the best blind answer leaves:
+the training clips' own distribution of colours, everywhere the same, or their mean colour.
 
 The published networks read one layer; `laterals` reads the finer ones too [ours]: with our small
 network, the last layer has 2 x 2 places.
@@ -120,7 +120,7 @@ class Colorization(StillKnobs):
             raise InputError(f"prior: must be {lab.NUM_BINS} shares, 0 or more; leave it out")
 
     def completed(self, catalog: Catalog) -> "Colorization":
-        """Counts the colours of the training clips where `prior` is not known and is needed.
+        """Counts the colours of the training clips where `prior` is not given.
 
         The frames are cut and coloured as in training, the same ones every time.
 
@@ -128,7 +128,7 @@ class Colorization(StillKnobs):
             InputError: none of the training clips has a frame in colour.
             MediaError: a file cannot be read.
         """
-        if self.prior or self.mode != "classes" or self.rebalancing == 1:
+        if self.prior:
             return self
         from avssl.data import make_example
         from avssl.decode.fetch import Fetcher
@@ -246,71 +246,85 @@ class Colorization(StillKnobs):
         divergence = (shares * (torch.log(shares.clamp_min(1e-12)) - found)).sum(dim=-1)
         return divergence, weights[out["bins"][..., 0]]
 
+    def blind(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Gives the best answers that see nothing, from `prior`; even and grey without one.
+
+        Returns:
+            The distribution over the bins that costs least under the weights, float64 [313], and
+            the mean colour, float64 [2].
+        """
+        if not self.prior:
+            return np.full(lab.NUM_BINS, 1 / lab.NUM_BINS), np.zeros(2)
+        prior = np.asarray(self.prior) / sum(self.prior)
+        spread = lab.spread_of_bins(num_nearest=self.num_nearest, sigma=self.sigma_ab)
+        seen = (prior * self.bin_weights()) @ spread
+        # A colour that the sample missed would cost without end: one in a million is added.
+        seen = seen / seen.sum() + 1e-6
+        return seen / seen.sum(), prior @ lab.ab_bins()
+
     @torch.no_grad()
     def metrics(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Gives sums over each picture's places, [B], from which `scores` makes the figures.
 
-        Of the true colours: "_places" (their number, 0 where the picture is grey), "_a", "_b" and
-        "_square" (of ab). "_color_error" is the squared distance in ab: in "classes" of the mean
-        colour with the weights taken out again, in "latent" of the mean of all drawings. "classes"
-        adds "_divergence", and for the best constant answer "_shares_…" and "_entropy" (weighted);
-        "latent" adds "_bound" and "_spread". For the log: "color_rmse", in ab.
+        0 of grey pictures. "_color_error", "_grey_error" and "_mean_error": squared distance in ab
+        of the answer's mean colour (in "classes" with the weights taken out again, in "latent" of
+        the mean of all drawings), of no colour, and of the training clips' mean colour. "classes"
+        adds "_divergence" and "_blind_divergence", "latent" "_bound" and "_spread". For the log:
+        "color_rmse", in ab.
         """
         ab, weight = out["ab"], batch["weight"]
         num_places = float(ab.shape[2] * ab.shape[3])
+        constant, mean_color = self.blind()
+        mean_ab = torch.as_tensor(mean_color, dtype=ab.dtype, device=ab.device)[:, None, None]
         found = {
-            "_places": torch.full_like(weight, num_places),
-            "_a": ab[:, 0].sum(dim=(1, 2)),
-            "_b": ab[:, 1].sum(dim=(1, 2)),
-            "_square": ab.square().sum(dim=(1, 2, 3)),
+            "_grey_error": ab.square().sum(dim=(1, 2, 3)),
+            "_mean_error": (ab - mean_ab).square().sum(dim=(1, 2, 3)),
         }
         if self.mode == "classes":
             divergence, place_weight = self._divergence(out)
-            weights = torch.as_tensor(self.bin_weights(), dtype=torch.float32, device=ab.device)
+            found["_divergence"] = (divergence * place_weight).sum(dim=(1, 2))
+            logs = torch.as_tensor(np.log(constant), dtype=ab.dtype, device=ab.device)
+            shares = out["shares"]
+            blind = (shares * (shares.clamp_min(1e-12).log() - logs[out["bins"]])).sum(dim=-1)
+            found["_blind_divergence"] = (blind * place_weight).sum(dim=(1, 2))
+            weights = torch.as_tensor(self.bin_weights(), dtype=ab.dtype, device=ab.device)
             even = out["logits"].float() - weights.log()[:, None, None]
             guess = lab.annealed_mean(even, temperature=1.0)
-            shares = out["shares"] * place_weight[..., None]
-            entropy = -(shares * torch.log(out["shares"].clamp_min(1e-12))).sum(dim=(1, 2, 3))
-            of_bins = ab.new_zeros(len(ab), lab.NUM_BINS)
-            of_bins.scatter_add_(1, out["bins"].flatten(1), shares.flatten(1))
-            found["_divergence"] = (divergence * place_weight).sum(dim=(1, 2))
-            found["_entropy"] = entropy
-            found |= {f"_shares_{k}": of_bins[:, k] for k in range(lab.NUM_BINS)}
         else:
-            guess = out["sampled"].mean(dim=1) if "sampled" in out else out["drawn"][:, 0]
+            sampled = out["sampled"] if "sampled" in out else out["drawn"]
+            guess = sampled.mean(dim=1)
             paid = 2 * self.noise_ab**2 * out["nats"]
             found["_bound"] = self._squared(out) * num_places + paid
-            spread = (out["sampled"] - guess[:, None]) if "sampled" in out else 0 * out["drawn"]
-            found["_spread"] = spread.square().sum(dim=(2, 3, 4)).mean(dim=1)
+            apart = (sampled - guess[:, None]).square()
+            found["_spread"] = apart.sum(dim=(2, 3, 4)).mean(dim=1)
         found["_color_error"] = (guess - ab).square().sum(dim=(1, 2, 3))
         found["color_rmse"] = (found["_color_error"] / num_places).sqrt()
         return {name: value * weight for name, value in found.items()}
 
     def scores(self, columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
-        """Gives shares of what the best constant answer to these very samples leaves.
+        """Gives shares of what the best blind answer leaves; {} where all pictures are grey.
 
         "explained": of the weighted divergence ("classes"), or of the squared error with the price
         of the code paid ("latent": 2 σ² a nat). "color_explained": of the squared error in ab, by
         the mean colour, or the mean of four drawings. "diversity" ("latent"): deviation of drawings
-        of one picture from their mean, as a share of the true colours' deviation. {} of grey ones.
+        of one picture from their mean, as a share of that of the true colours.
         """
         total = {name: float(value.sum()) for name, value in columns.items()}
-        if not total["_places"]:
+        blind = min(total["_grey_error"], total["_mean_error"])
+        if not blind > 0:
             return {}
-        mean_square = (total["_a"] ** 2 + total["_b"] ** 2) / total["_places"]
-        variance = max(total["_square"] - mean_square, 1e-12)
-        explained = {"color_explained": 1 - total["_color_error"] / variance}
+        color = {"color_explained": 1 - total["_color_error"] / blind}
         if self.mode == "latent":
-            spread = max(total["_spread"], 0.0) / variance
-            bound = {"explained": 1 - total["_bound"] / variance}
-            return {**bound, **explained, "diversity": spread**0.5}
-        shares = np.array([total[f"_shares_{k}"] for k in range(lab.NUM_BINS)])
-        seen = shares[shares > 0]
-        constant = float(-(seen * np.log(seen / seen.sum())).sum()) - total["_entropy"]
-        return {"explained": 1 - total["_divergence"] / max(constant, 1e-12), **explained}
+            diversity = (max(total["_spread"], 0.0) / blind) ** 0.5
+            return {"explained": 1 - total["_bound"] / blind, **color, "diversity": diversity}
+        left = total["_divergence"] / max(total["_blind_divergence"], 1e-12)
+        return {"explained": 1 - left, **color}
 
     def trivial(self, catalog: Catalog) -> dict[str, float]:
-        """Gives 0: what one answer to all pictures reaches, the best one there is."""
+        """Gives 0: what the colours of the training clips reach, the same for every picture.
+
+        For "color_explained" grey, or their mean colour, whichever is nearer.
+        """
         names = ["explained", "color_explained"]
         return dict.fromkeys(names + ["diversity"] * (self.mode == "latent"), 0.0)
 
