@@ -75,8 +75,11 @@ class Inpainting(StillKnobs):
     """Layer of the encoder that is handed on, such as "conv5"; empty: the last."""
     places: int = 2
     """Side of the maps at the bottleneck; larger ones are pooled."""
-    bottleneck: Literal["full", "channel-wise"] = "full"
+    bottleneck: Literal["full", "channel-wise"] = "channel-wise"
     """How all places meet: all numbers at once, or within each channel (the AlexNet variant)."""
+    from_mean: bool = True
+    """Draw the difference from the mean colour of the hole's surroundings [ours]. Off: from the
+    mean of usual pictures (the paper)."""
     hidden: int = 512
     """Numbers of the bottleneck "full" (the released code: 4000)."""
     head_width: int = 128
@@ -166,9 +169,9 @@ class Inpainting(StillKnobs):
 
         Returns:
             "drawn" [B, 3, s, s], 0 for the mean of usual pictures; "shown" [B, 3, S, S], what the
-            encoder saw, 0–1; "judged_true" and "judged_drawn" [B] where a judge is trained; out of
-            training "mean" [B, 3, 1, 1] and "interpolated" [B, 3, s, s], fillings without a
-            network.
+            encoder saw, 0–1; "mean" [B, 3, 1, 1], the colour of the hole's surroundings;
+            "judged_true" and "judged_drawn" [B] where a judge is trained; out of training
+            "interpolated" [B, 3, s, s], a filling without a network.
         """
         encoder: Any = encoders["vision"]
         hidden = batch["hidden"] > 0
@@ -176,32 +179,41 @@ class Inpainting(StillKnobs):
         empty = encoder.mean.to(torch.float32).expand(1, 3, 1, 1)
         shown = torch.where(hidden, empty, batch["frames"].float() / 255)
         maps = encoder.features(shown)[self.layer or list(encoder.layers)[-1]]
-        drawn = head(maps).float()
-        out = {"drawn": drawn, "shown": shown}
+        drawn, mean = head(maps).float(), self._mean(batch)
+        if self.from_mean:
+            drawn = drawn + mean
+        out = {"drawn": drawn, "shown": shown, "mean": mean}
         if head.judge is not None:
             out["judged_true"] = head.judge(self.answer(batch))
             out["judged_drawn"] = head.judge(reverse_gradient(drawn, self.adversarial))
         if not head.training:
-            out |= self._without_network(batch)
+            out["interpolated"] = self._interpolated(batch)
         return out
 
+    def _seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Gives what is seen, float [B, 1, S, S] of 0 and 1, and the picture as drawings are."""
+        return (batch["hidden"] == 0).float(), (batch["frames"].float() / 255 - _MEAN) / _DEVIATION
+
     @torch.no_grad()
-    def _without_network(self, batch: Batch) -> dict[str, Tensor]:
-        """Gives the mean colour of the hole's surroundings, and the smooth filling from them."""
-        seen = (batch["hidden"] == 0).float()
-        frames = (batch["frames"].float() / 255 - _MEAN) / _DEVIATION
+    def _mean(self, batch: Batch) -> Tensor:
+        """Gives the mean colour of what is seen near the hole, [B, 3, 1, 1]."""
+        seen, frames = self._seen(batch)
         reach = 2 * max(1, round(self.size_px * _SURROUNDINGS_SHARE)) + 1
         near = functional.max_pool2d(1 - seen, reach, stride=1, padding=reach // 2) * seen
-        mean = (frames * near).sum(dim=(2, 3), keepdim=True) / near.sum(
-            dim=(2, 3), keepdim=True
-        ).clamp_min(1)
+        total = (frames * near).sum(dim=(2, 3), keepdim=True)
+        return total / near.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+
+    @torch.no_grad()
+    def _interpolated(self, batch: Batch) -> Tensor:
+        """Gives the smooth filling from the rim, [B, 3, s, s]."""
+        seen, frames = self._seen(batch)
         share = functional.avg_pool2d(seen, self.answer_stride)
         colors = functional.avg_pool2d(frames * seen, self.answer_stride) / share.clamp_min(1e-6)
         whole = harmonic_fill(colors, share > 0)
         if self.mask == "centre":
             first, side = whole.shape[-1] // 4, whole.shape[-1] // 2
             whole = whole[..., first : first + side, first : first + side]
-        return {"mean": mean, "interpolated": whole}
+        return whole
 
     def loss(self, out: Outputs, batch: Batch) -> Tensor:
         """Gives the weighted mean squared difference, in shares of usual pictures' variance.
@@ -223,8 +235,8 @@ class Inpainting(StillKnobs):
     def metrics(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Gives the hole's squared error in shares of usual variance, sums over its pixels, [B].
 
-        "_error" of the drawing, out of training also "_mean_error" (of the mean colour of the
-        surroundings) and "_interpolated_error". For the log: "hole_error", the mean.
+        "_error" of the drawing, "_mean_error" of the mean colour of the surroundings, out of
+        training "_interpolated_error". For the log: "hole_error", the mean.
         """
         answer, hole = self.answer(batch), self.hole(batch)
 
@@ -233,8 +245,8 @@ class Inpainting(StillKnobs):
 
         found = {"_error": error(out["drawn"])}
         found["hole_error"] = found["_error"] / hole.sum(dim=(1, 2, 3)).clamp_min(1e-6)
-        if "mean" in out:
-            found["_mean_error"] = error(out["mean"])
+        found["_mean_error"] = error(out["mean"])
+        if "interpolated" in out:
             found["_interpolated_error"] = error(out["interpolated"])
         return found
 

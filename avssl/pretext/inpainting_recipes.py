@@ -26,7 +26,13 @@ _SOLVER = {
     "optim.schedule": "constant",
     "steps": 100_000,  # [ours: not in papers.md]
 }
-_PLAIN: dict[str, Any] = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "answer_stride": 1}
+_PLAIN: dict[str, Any] = {
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "saturation": 0.0,
+    "answer_stride": 1,
+    "from_mean": False,
+}
 
 RECIPES = {
     "small": Recipe(
