@@ -72,7 +72,7 @@ def ab_bins() -> NDArray[np.float64]:
     side = np.linspace(0, 1, _SURFACE)
     one, two = (grid.ravel() for grid in np.meshgrid(side, side))
     faces = [
-        np.stack(np.roll([np.full_like(one, end), one, two], turn, axis=0), axis=0)
+        np.roll(np.stack([np.full_like(one, end), one, two]), turn, axis=0)
         for turn in range(3)
         for end in (0.0, 1.0)
     ]

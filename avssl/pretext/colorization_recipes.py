@@ -20,12 +20,16 @@ RECIPES = {
     "small": Recipe(
         task=Colorization(),
         settings=_SMALL,
-        about="Pictures of 64 px, our small network.",
+        about="Pictures of 64 px, our small network. On held-out clips of the synthetic world, whose "
+        "things have colours of their own that grey does not tell, 225 steps (154 core-seconds of "
+        "a busy machine) came to a divergence of 2.85 nats a place; the training clips' colours "
+        "alone leave 3.3, and a constant fitted to those very clips about 2.8 to 3.0. Of the "
+        "squared error in ab they explain 0.11.",
     ),
     "diverse": Recipe(
         task=Colorization(mode="latent"),
         settings=_SMALL,
-        about="Several colourings of one picture from a latent code.",
+        about="Several colourings of one picture from a latent code. Tried on drawn squares only.",
     ),
     "paper": Recipe(
         task=Colorization(

@@ -38,7 +38,9 @@ RECIPES = {
     "small": Recipe(
         task=Inpainting(),
         settings=_SMALL,
-        about="Pictures of 64 px, our small network.",
+        about="Pictures of 64 px, our small network. On held-out clips of the synthetic world "
+        "explained was 0.19 after 100 and 0.27 after 150 steps of a run of 200; a smooth filling "
+        "from the rim, which no vector of 192 numbers holds, explains 0.73.",
     ),
     "paper": Recipe(
         task=Inpainting(
