@@ -20,11 +20,10 @@ RECIPES = {
     "small": Recipe(
         task=Colorization(),
         settings=_SMALL,
-        about="Pictures of 64 px, our small network. On held-out clips of the synthetic world, whose "
-        "things have colours of their own that grey does not tell, 225 steps (154 core-seconds of "
-        "a busy machine) came to a divergence of 2.85 nats a place; the training clips' colours "
-        "alone leave 3.3, and a constant fitted to those very clips about 2.8 to 3.0. Of the "
-        "squared error in ab they explain 0.11.",
+        about="Pictures of 64 px, our small network. Little is gained on the synthetic world, whose "
+        "things have colours that grey does not tell: with 240 training clips, after 225 steps "
+        "(154 core-seconds of a busy machine), explained 0.05 and color_explained 0.11 of 168 "
+        "held-out pictures. A constant fitted to those very pictures has explained 0.08.",
     ),
     "diverse": Recipe(
         task=Colorization(mode="latent"),

@@ -21,9 +21,9 @@ reversed and times the term's weight. The released code trains both in turns, th
 loss that does not saturate and at ten times the judge's rate. At the small recipe's rate (2e-3) the
 judge throws the drawing off (loss 0.4 → 24 within 20 steps); take 2e-4.
 
-What did not work with our small network: a band of 2 px of weight 10 around regions, "full", and
-drawing from the mean of usual pictures (the paper): explained was −0.20 after 75 steps, against
-0.02 after 50 and 0.19 after 100 of the settings here. A smooth filling beats both on small holes.
+What did not work with our small network: "full" and drawing from the mean of usual pictures (as the
+released code does) had explained −0.20 after 75 steps, against 0.19 after 100 of the settings here.
+A smooth filling from the rim beats both on regions, which are small.
 
 Shapes: B pictures, S x S px; drawings s x s px, s the drawn side over answer_stride. Batch: frames
 uint8 [B, 3, S, S], hidden uint8 [B, 1, S, S] (1: not seen), asked uint8 [B, 1, S, S] (1: the hole,
