@@ -25,6 +25,7 @@ from avssl.records import Clip, Example, Plan, Shortcut, Step
 Batch = Mapping[str, Tensor]
 """name → tensor [batch, ...]: the stacked arrays of examples, on the device, uint8 where uint8."""
 Outputs = Mapping[str, Tensor]
+_LONGEST = 32
 
 
 @runtime_checkable
@@ -210,8 +211,15 @@ def two_class_scores(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, fl
 def describe(task: Any) -> str:
     """Gives one line: the task's name and the knobs that differ from their defaults."""
     changed = [
-        f"{item.name}={getattr(task, item.name)!r}"
+        f"{item.name}={_in_short(getattr(task, item.name))}"
         for item in dataclasses.fields(task)
         if getattr(task, item.name) != item.default
     ]
     return f"{task.name}({', '.join(changed)})"
+
+
+def _in_short(value: Any) -> str:
+    """Statistics that `completed` fills in can be hundreds of numbers."""
+    if isinstance(value, tuple) and len(value) > _LONGEST:
+        return f"({len(value)} values)"
+    return repr(value)

@@ -8,6 +8,10 @@ from avssl.pretext import (
     audio_visual_correspondence,
     audio_visual_recipes,
     audio_visual_sync,
+    colorization,
+    colorization_recipes,
+    inpainting,
+    inpainting_recipes,
     jigsaw,
     jigsaw_recipes,
     reconstruction,
@@ -28,6 +32,8 @@ TASKS: dict[str, type[Any]] = {
     "relative-position": relative_position.RelativePosition,
     "rotation": rotation.Rotation,
     "jigsaw": jigsaw.Jigsaw,
+    "colorization": colorization.Colorization,
+    "inpainting": inpainting.Inpainting,
 }
 """Name on the command line → class of the task."""
 
@@ -40,5 +46,7 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "relative-position": relative_position_recipes.RECIPES,
     "rotation": rotation.RECIPES,
     "jigsaw": jigsaw_recipes.RECIPES,
+    "colorization": colorization_recipes.RECIPES,
+    "inpainting": inpainting_recipes.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""
