@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from avssl.pretext import (
+    arrow_of_time,
     audio_visual_contrast,
     audio_visual_correspondence,
     audio_visual_recipes,
     audio_visual_sync,
+    clip_order,
+    frame_fill_in,
+    odd_one_out,
     reconstruction,
     shuffle_and_learn,
     shuffle_and_learn_recipes,
@@ -20,6 +24,10 @@ TASKS: dict[str, type[Any]] = {
     "audio-visual-contrast": audio_visual_contrast.AudioVisualContrast,
     "audio-visual-sync": audio_visual_sync.AudioVisualSync,
     "reconstruction": reconstruction.Reconstruction,
+    "arrow-of-time": arrow_of_time.ArrowOfTime,
+    "odd-one-out": odd_one_out.OddOneOut,
+    "clip-order": clip_order.ClipOrder,
+    "frame-fill-in": frame_fill_in.FrameFillIn,
 }
 """Name on the command line → class of the task."""
 
@@ -29,5 +37,9 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "audio-visual-contrast": audio_visual_recipes.CONTRAST,
     "audio-visual-sync": audio_visual_recipes.SYNC,
     "reconstruction": reconstruction.RECIPES,
+    "arrow-of-time": arrow_of_time.RECIPES,
+    "odd-one-out": odd_one_out.RECIPES,
+    "clip-order": clip_order.RECIPES,
+    "frame-fill-in": frame_fill_in.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""
