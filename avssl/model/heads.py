@@ -77,11 +77,12 @@ class DifferenceFusion(nn.Module):
 
 
 class OrderedFusion(nn.Module):
-    """Differences of every pair of embeddings with their signs, and where they start from.
+    """Differences of every pair of embeddings, with signs and squared, and where they start from.
 
     Squared differences are the same forwards and backwards; which of two came first needs a sign,
     and, since a thing that faces left moves left, the mean embedding to turn it by. Differences
     are in proportion to their root mean square, as in `DifferenceFusion`; the mean is normalised.
+    With signs alone 150 steps of clip-order left even the order up to reversal at chance.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class OrderedFusion(nn.Module):
         self.register_buffer("pairs", pairs, persistent=False)
         self.pairs: Tensor
         self.net = nn.Sequential(
-            nn.Linear(embedding * (len(pairs) + 1), hidden),
+            nn.Linear(embedding * (2 * len(pairs) + 1), hidden),
             nn.ReLU(),
             nn.Linear(hidden, num_outputs),
         )
@@ -105,8 +106,8 @@ class OrderedFusion(nn.Module):
         size = difference.square().mean(dim=(1, 2), keepdim=True)
         mean = functional.layer_norm(embedded.mean(dim=1), embedded.shape[2:])
         # The root of 0 has no gradient: the small number stands inside.
-        signed = difference / torch.sqrt(size + _TINY**2)
-        return self.net(torch.cat([signed.flatten(start_dim=1), mean], dim=1))
+        signed = (difference / torch.sqrt(size + _TINY**2)).flatten(start_dim=1)
+        return self.net(torch.cat([signed, signed.square(), mean], dim=1))
 
 
 class PairsFusion(nn.Module):
