@@ -234,7 +234,7 @@ _SMALL = {
 
 RECIPES = {
     "small": Recipe(
-        task=ClipOrder(step_s=0.5),
+        task=ClipOrder(step_s=0.2),
         settings=_SMALL,
         about="Three single pictures of 64 px, all six orders, our small network.",
     ),

@@ -258,7 +258,7 @@ class FrameFillIn(SequenceKnobs):
 
 RECIPES = {
     "small": Recipe(
-        task=FrameFillIn(step_s=0.3),
+        task=FrameFillIn(step_s=0.2),
         settings={
             "vision": "small-bn",
             "steps": 400,

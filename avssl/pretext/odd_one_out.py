@@ -243,7 +243,7 @@ class OddOneOut(SequenceKnobs):
 
 RECIPES = {
     "small": Recipe(
-        task=OddOneOut(step_s=0.4),
+        task=OddOneOut(step_s=0.2),
         settings={
             "vision": "small-bn",
             "steps": 400,

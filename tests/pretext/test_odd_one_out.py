@@ -39,7 +39,7 @@ def test_the_odd_one_and_no_other_is_out_of_order(
     rough_catalog: Catalog, shown_frames: Shown, make_plans: MakePlans, num: int
 ) -> None:
     task = dataclasses.replace(TASK, num_frames=num, step_s=0.2 if num == 3 else 0.05)
-    num_plans = 3000 if num == 3 else 300
+    num_plans = 1500 if num == 3 else 150
     plans = make_plans(task, rough_catalog, num_plans)
     turned, in_order = 0, 0
     for plan in plans:
@@ -79,7 +79,7 @@ def test_gop_phases_give_the_odd_one_away_unless_matched(
     phase = next(one for one in TASK.shortcuts if one.name == "GOP phase")
 
     def told(task: OddOneOut) -> float:
-        plans = make_plans(task, catalog, 2400)
+        plans = make_plans(task, catalog, 1800)
         labels = np.array([plan.target["label"] for plan in plans])
         return told_by(np.stack([phase.probe(plan, NOTHING) for plan in plans]), labels)
 
