@@ -99,7 +99,7 @@ def test_repeated_pictures_are_found_by_their_probe(
             found.append(same.probe(plan, example).max())
         return float(np.mean(found))
 
-    assert share(TASK) < 0.1  # the disc of the drawn clips comes back to where it was
+    assert share(TASK) < 0.2  # a picture just before the still stretch is next to the same
     assert share(dataclasses.replace(TASK, **same.off)) > 0.4
 
 
