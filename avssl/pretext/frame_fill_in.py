@@ -15,6 +15,10 @@ Candidates are drawn before the answer, and the answer's ends lie round it, as t
 other one: so candidates alone tell nothing. The usual way, ends first and wrong candidates around
 them, makes the answer the middle one of the candidates (`candidates_before_label` off).
 
+Pixels alone tell much: on clips of the synthetic world (160 training questions a row, k = 3) the
+candidate that differs least from both ends is the answer in 0.98 of questions at steps of 0.1 s,
+0.88 at 0.2 s, 0.68 at 0.3 s.
+
 Shapes: B questions of k candidates, S x S px. Batch: frames uint8 [B, 2 + k, 3, S, S] (end, end,
 candidates; clips: [B, 2 + k, 3, T, S, S]), label int64 [B], which candidate.
 """
