@@ -11,9 +11,9 @@ Classes are numbered in lexicographic order of the permutations: shown place →
 reversal, the smaller of an order and its reverse stands for both: for n = 3 these are (0, 1, 2),
 (0, 2, 1) and (1, 0, 2). The clips are drawn before the label.
 
-Pixels alone tell much of it: on clips of the synthetic world (160 training tuples a row, three single
-pictures) the two that differ most are the ends in 0.98 of tuples at steps of 0.12 s, 0.82 at 0.24 s,
-0.56 at 0.5 s. That is the order up to reversal; its direction has to be seen.
+Pixels alone tell much of it: on clips of the synthetic world (160 training tuples a row, three
+single pictures) the two that differ most are the ends in 0.98 of tuples at steps of 0.12 s, 0.82 at
+0.24 s, 0.56 at 0.5 s. That is the order up to reversal; its direction has to be seen.
 
 Shapes: B tuples of n clips of T frames, S x S px. Batch: frames uint8 [B, n, 3, S, S] or, with
 T > 1, [B, n, 3, T, S, S]; label int64 [B].

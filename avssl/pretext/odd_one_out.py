@@ -13,10 +13,10 @@ Of the paper's ways to show a sequence to a network (stacks and sums of differen
 is here: they train an encoder of differences. Each picture goes through the encoder by itself, or
 all of a sequence together through a 3-D one (`as_clip`).
 
-Pixels alone tell much: on clips of the synthetic world (160 training questions a row, three of three
-pictures) the sequence whose ends differ least, in proportion, is the odd one in 0.97 of questions
-at steps of 0.08 s, 0.97 at 0.16 s, 0.84 at 0.28 s. Where things swing and turn back, long steps have
-no order to be seen; short ones make it a matter of pixels.
+Pixels alone tell much: on clips of the synthetic world (160 training questions a row, three of
+three pictures) the sequence whose ends differ least, in proportion, is the odd one in 0.97 of
+questions at steps of 0.08 s, 0.97 at 0.16 s, 0.84 at 0.28 s. Where things swing and turn back, long
+steps have no order to be seen; short ones make it a matter of pixels.
 
 Shapes: B questions of N sequences of K pictures, S x S px. Batch: frames uint8 [B, N, K, 3, S, S],
 or [B, N, 3, K, S, S] with `as_clip`, label int64 [B].
