@@ -12,6 +12,14 @@ within a group of pictures sharpness rises or falls with time, and that would te
 compression. The places known are those of the prepared copy; what an earlier compression of the
 source has left in its pixels is not, and a careful user reads `audit` and doubts.
 
+So far it does not learn it on the synthetic world, at the little training that was tried: 100 steps
+of 48 runs of four pictures 0.12 s apart gave AUC 0.479 and balanced accuracy 0.490 on 512 runs of
+24 validation clips (an answer without looking is between 0.45 and 0.55 in 19 of 20 cases). Nor did
+the two plainest numbers tell it, on 180 runs held back: whether changes of the picture shrink, and
+whether they sink (AUC 0.487 for four pictures at 0.12 s, 0.476 for six at 0.24 s). Bells swing and
+sticks beat alike in both directions; whether the network can learn that people walk the way they
+look has not been found out.
+
 Shapes: B runs of N pictures, S x S px. Batch: frames uint8 [B, N, 3, S, S], or [B, 3, N, S, S] with
 `as_clip` (3-D encoders), label int64 [B].
 """
@@ -186,17 +194,18 @@ RECIPES = {
         task=ArrowOfTime(step_s=0.12),
         settings={
             "vision": "small-bn",
-            "steps": 400,
+            "steps": 300,
             "batch_size": 48,
             "optim.name": "adamw",
-            "optim.lr": 1e-3,
+            "optim.lr": 2e-3,
             "optim.weight_decay": 0.05,
             "optim.schedule": "cosine",
-            "optim.warmup_steps": 50,
+            "optim.warmup_steps": 40,
             "channels_last": True,
             "evaluate_every": 100,
         },
-        about="Pictures of 64 px, our small network.",
+        about="Pictures of 64 px, our small network. Not beyond chance after 100 steps, see the "
+        "head of the file; the whole recipe has not been run.",
     ),
     "paper": Recipe(
         task=ArrowOfTime(

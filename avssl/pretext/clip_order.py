@@ -225,13 +225,13 @@ class ClipOrder(SequenceKnobs):
 
 _SMALL = {
     "vision": "small-bn",
-    "steps": 400,
-    "batch_size": 64,
+    "steps": 300,
+    "batch_size": 48,
     "optim.name": "adamw",
-    "optim.lr": 1e-3,
+    "optim.lr": 2e-3,
     "optim.weight_decay": 0.05,
     "optim.schedule": "cosine",
-    "optim.warmup_steps": 50,
+    "optim.warmup_steps": 40,
     "channels_last": True,
     "evaluate_every": 100,
 }
