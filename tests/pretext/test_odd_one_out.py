@@ -129,7 +129,13 @@ def test_as_clip_shows_the_same_pictures(
 
 
 def test_wrong_knobs_and_too_short_clips_are_refused(make_row: Callable[..., ClipRow]) -> None:
-    for wrong in ({"num_sequences": 1}, {"num_frames": 2}, {"compare": "sum"}, {"fusion": "x"}):
+    wrongs: list[dict[str, Any]] = [
+        {"num_sequences": 1},
+        {"num_frames": 2},
+        {"compare": "sum"},
+        {"fusion": "x"},
+    ]
+    for wrong in wrongs:
         with pytest.raises(InputError):
             OddOneOut(**wrong)
     # 0.2 s are one period of 8: three pictures take 17 frames, so 18 frames hold two runs of three.
