@@ -240,7 +240,7 @@ RECIPES = {
     "small": Recipe(
         task=ClipOrder(step_s=0.2),
         settings=_SMALL,
-        about="Three single pictures of 64 px, all six orders, our small network. A third of it "
+        about="Three single pictures of 64 px, all six orders, our small network. A fifth of it "
         "(90 steps of 32 tuples, 40 core-seconds): accuracy 0.36 on 384 held-out tuples of the "
         "synthetic world (blind 0.17), 0.54 up to reversal (blind 0.33).",
     ),

@@ -275,7 +275,7 @@ RECIPES = {
             "channels_last": True,
             "evaluate_every": 100,
         },
-        about="Three candidates of 64 px, our small network. A quarter of it (80 steps of 24 "
+        about="Three candidates of 64 px, our small network. A fifth of it (80 steps of 24 "
         "questions, 41 core-seconds): accuracy 0.77 on 384 held-out questions of the synthetic "
         'world (blind 0.33). The mode "predict" was not tried on it.',
     ),
