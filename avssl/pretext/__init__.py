@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from avssl.pretext import (
+    arrow_of_time,
     audio_visual_contrast,
     audio_visual_correspondence,
     audio_visual_recipes,
     audio_visual_sync,
+    clip_order,
     colorization,
     colorization_recipes,
+    frame_fill_in,
     inpainting,
     inpainting_recipes,
     jigsaw,
     jigsaw_recipes,
+    odd_one_out,
     reconstruction,
     relative_position,
     relative_position_recipes,
@@ -34,6 +38,10 @@ TASKS: dict[str, type[Any]] = {
     "jigsaw": jigsaw.Jigsaw,
     "colorization": colorization.Colorization,
     "inpainting": inpainting.Inpainting,
+    "arrow-of-time": arrow_of_time.ArrowOfTime,
+    "odd-one-out": odd_one_out.OddOneOut,
+    "clip-order": clip_order.ClipOrder,
+    "frame-fill-in": frame_fill_in.FrameFillIn,
 }
 """Name on the command line → class of the task."""
 
@@ -48,5 +56,9 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "jigsaw": jigsaw_recipes.RECIPES,
     "colorization": colorization_recipes.RECIPES,
     "inpainting": inpainting_recipes.RECIPES,
+    "arrow-of-time": arrow_of_time.RECIPES,
+    "odd-one-out": odd_one_out.RECIPES,
+    "clip-order": clip_order.RECIPES,
+    "frame-fill-in": frame_fill_in.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from avssl.errors import InputError
-from avssl.model.heads import FUSIONS, build_fusion
+from avssl.model.heads import FUSIONS, build_fusion, encode_each
 
 SIZES = {"width": 5, "num_vectors": 3, "num_outputs": 2}
 
@@ -69,3 +69,41 @@ def test_concat_adds_up_what_each_vector_says_by_itself() -> None:
     changed[:, 1] += 1.0
     moved = head(changed) - head(x)
     assert torch.allclose(moved, moved[:1].expand_as(moved), atol=1e-6)
+
+
+def test_ordered_sees_signs_in_proportion_and_where_it_is() -> None:
+    torch.manual_seed(0)
+    head = build_fusion("ordered", **SIZES, embedding=4, hidden=6)
+    x = vectors()
+    with torch.no_grad():
+        for sample, found in zip(x, head(x), strict=True):
+            one, two, three = (head.embed(part) for part in sample)
+            signed = torch.cat([two - one, three - one, three - two])
+            signed = signed / signed.square().mean().sqrt()
+            mean = (one + two + three) / 3
+            mean = (mean - mean.mean()) / (mean.var(unbiased=False) + 1e-5).sqrt()
+            assert torch.allclose(found, head.net(torch.cat([signed, signed**2, mean])), atol=1e-5)
+        assert not torch.allclose(head(x), head(x.flip(1)), atol=1e-3)
+    assert bool(head(torch.ones(1, 3, 5)).isfinite().all())
+
+
+def test_pairs_share_one_layer() -> None:
+    torch.manual_seed(0)
+    head = build_fusion("pairs", **SIZES, hidden=6)
+    x = vectors()
+    with torch.no_grad():
+        for sample, found in zip(x, head(x), strict=True):
+            pairs = [torch.cat([sample[i], sample[j]]) for i, j in ((0, 1), (0, 2), (1, 2))]
+            assert torch.allclose(found, head.last(torch.cat([head.each(p) for p in pairs])))
+
+
+def test_a_single_vector_cannot_be_compared() -> None:
+    with pytest.raises(InputError, match="there is one"):
+        build_fusion("relative", width=5, num_vectors=1, num_outputs=2)
+
+
+def test_pictures_are_encoded_one_by_one() -> None:
+    frames = torch.arange(2 * 3 * 4 * 3 * 2 * 2).view(2, 3, 4, 3, 2, 2).float()
+    found = encode_each(torch.nn.Flatten(), frames, num_leading=3)
+    assert found.shape == (2, 3, 4, 12)
+    assert torch.equal(found[1, 2, 3], frames[1, 2, 3].flatten())

@@ -1,6 +1,7 @@
 """Clips drawn in memory for the tests of tasks: something moves, nothing is decoded."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,3 +72,65 @@ def _fetch(catalog: Catalog, plan: Plan) -> list[Clip]:
 def fetch() -> Fetch:
     """Gives the clips of a plan: fetch(catalog, plan)."""
     return _fetch
+
+
+@pytest.fixture(scope="session")
+def rough_catalog(make_row: Callable[..., ClipRow]) -> Catalog:
+    """Clips with cuts, repeats, still stretches, other rates, and times that are not even."""
+    rng = np.random.default_rng(5)
+    uneven_s = 1.4 + np.cumsum(rng.choice([0.02, 0.04, 0.08], size=300))
+    return Catalog.from_rows(
+        [
+            make_row(number=0, num_frames=300, cuts_s=np.array([4.5])),
+            make_row(number=1, num_frames=300, repeated_frames=np.arange(1, 300, 2)),
+            make_row(number=2, num_frames=250, fps=23.976, still_spans_s=np.array([[1.0, 1.4]])),
+            make_row(
+                number=3,
+                num_frames=300,
+                start_s=float(uneven_s[0]),
+                step_s=0.0,
+                irregular_times_s=uneven_s,
+                last_frame_s=0.04,
+                key_frames=np.arange(0, 300, 12),
+            ),
+        ]
+    )
+
+
+def _shown_frames(catalog: Catalog, plan: Plan) -> np.ndarray:
+    span = plan.spans[0]
+    assert isinstance(span, FrameSpan)
+    times_s = catalog.row(span.row).frame_times_s
+    return np.searchsorted(times_s, span.times_s, side="right") - 1
+
+
+@pytest.fixture(scope="session")
+def shown_frames() -> Callable[[Catalog, Plan], np.ndarray]:
+    """Gives which frames a decoder gives, the last with time ≤ t: shown_frames(catalog, plan)."""
+    return _shown_frames
+
+
+def _make_plans(task: Any, catalog: Catalog, num: int, seed: int = 0) -> list[Plan]:
+    rng = np.random.default_rng(seed)
+    items = task.items(catalog)
+    return [task.sample(catalog, int(items[k % len(items)]), rng) for k in range(num)]
+
+
+@pytest.fixture(scope="session")
+def make_plans() -> Callable[..., list[Plan]]:
+    """Gives plans without decoding: make_plans(task, catalog, num)."""
+    return _make_plans
+
+
+def _told_by(numbers: np.ndarray, labels: np.ndarray) -> float:
+    from sklearn.ensemble import RandomForestClassifier
+
+    half = len(labels) // 2
+    model = RandomForestClassifier(n_estimators=40, min_samples_leaf=5, random_state=0)
+    return float(model.fit(numbers[:half], labels[:half]).score(numbers[half:], labels[half:]))
+
+
+@pytest.fixture(scope="session")
+def told_by() -> Callable[[np.ndarray, np.ndarray], float]:
+    """Gives how often trees name the label from numbers, on the half they were not fitted to."""
+    return _told_by
