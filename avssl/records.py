@@ -151,9 +151,12 @@ class Shortcut:
     guard: str
     """What stops it, in one sentence."""
     probe: Any
-    """callable(plan, example) → float [k]: cheap numbers that would show the leak."""
+    """callable(plan, example) → float [k]: cheap numbers that would show the leak. [m, k] where one
+    sample asks m questions at once; `answer` then gives m answers."""
     off: Mapping[str, Any] = field(default_factory=dict)
     """Field values of the task that switch the guard off."""
+    closes: Mapping[str, Any] = field(default_factory=dict)
+    """Field values that switch it on, where the task's defaults leave it off."""
     answer: Any = None
     """callable(plan, example) → what the probe must not tell: a whole number names a class, a float
     is a size (the audit asks whether it is above its median). None: `plan.target["label"]`."""

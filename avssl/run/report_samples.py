@@ -65,7 +65,7 @@ def sample_sheet(
     answers, drawn, why = _answers(config, [example for _, example in made])
     pictures = []
     for number, (plan, example) in enumerate(made):
-        image = drawn[number] if drawn else _strip(example.arrays)
+        image = drawn[number] if drawn else strip(example.arrays)
         if image is None:
             return [], "The samples of this task hold no pictures."
         label = plan.target.get("label")
@@ -127,7 +127,7 @@ def _held_out(config: TrainConfig) -> tuple[Catalog, str]:
         return whole.select(split="train"), "train"
 
 
-def _strip(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8] | None:
+def strip(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8] | None:
     """Puts all pictures of an example side by side: uint8 [H, W, 3], or None if it has none."""
     tiles = []
     for array in arrays.values():
@@ -200,29 +200,20 @@ def _answers(
         mix of the training.
     """
     import torch
-    from safetensors.torch import load_file
 
     from avssl.run.checkpoint import list_checkpoints
-    from avssl.run.train import build_learner
+    from avssl.run.trained import trained_learner
 
-    saved = list_checkpoints(config.out)
-    if not saved:
+    if not list_checkpoints(config.out):
         return None, [], "There is no checkpoint yet, so no answers."
     try:
-        with torch.random.fork_rng():
-            learner = build_learner(config).eval()
-        state = load_file(saved[-1])
-        prefix = "ema/" if config.ema_decay else "model/"
-        learner.load_state_dict(
-            {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
-        )
+        learner, step = trained_learner(config)
     except (AvsslError, OSError, RuntimeError) as error:
         return None, [], f"No answers: {str(error).splitlines()[0]}"
     batch = {
         name: torch.from_numpy(np.stack([example.arrays[name] for example in examples]))
         for name in examples[0].arrays
     }
-    step = int(saved[-1].stem.rpartition("_")[2])
     said = f"Answers of the network after {step:,} steps."
     with torch.no_grad():
         out = learner.outputs(batch)
