@@ -104,7 +104,7 @@ class Audited:
     @property
     def verdict(self) -> str:
         """In words."""
-        if self.on.error == 0:
+        if self.on.error < 1e-9:
             return "nothing to probe: its numbers are all alike on these clips"
         if not self.leaks:
             return "these probes found nothing"

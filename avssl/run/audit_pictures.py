@@ -67,11 +67,11 @@ def write_pictures(
     try:
         known = set()
         for one in found if media else []:
-            told = (one.shortcut.probe, one.shortcut.answer, one.leaks, one.settings.get("off"))
-            if told[:3] in known if one.leaks else told in known:
-                continue  # two shortcuts with one probe show the same pictures
-            known |= {told, told[:3]}
-            sheet = contact_sheet(one, catalog, num_samples=total)
+            shown = one.shortcut.probe, one.shortcut.answer, one.settings.get(_told_in(one))
+            sheet = None
+            if shown not in known:  # two shortcuts with one probe show the same pictures
+                sheet = contact_sheet(one, catalog, num_samples=total)
+            known.add(shown)
             sheets += [] if sheet is None else [sheet]
     except (AvsslError, OSError) as error:  # the table is there: pictures are not worth failing for
         problem = f"No pictures: {error}"
@@ -85,6 +85,11 @@ def write_pictures(
     return [page, *paths]
 
 
+def _told_in(one: Audited) -> str:
+    """Gives the setting in which something is told: "on", "off", or "" for none."""
+    return "on" if one.leaks else "off" if one.tells(one.off) else ""
+
+
 def contact_sheet(one: Audited, catalog: Catalog, *, num_samples: int) -> Sheet | None:
     """Draws the samples where the better probe is surest of each class.
 
@@ -96,11 +101,9 @@ def contact_sheet(one: Audited, catalog: Catalog, *, num_samples: int) -> Sheet 
     Returns:
         The sheet, or None where nothing is told in any setting or samples hold no pictures.
     """
-    if one.leaks:
-        name, judged = "on", one.on
-    elif one.off is not None and one.tells(one.off):
-        name, judged = "off", one.off
-    else:
+    name = _told_in(one)
+    judged = one.off if name == "off" else one.on
+    if not name or judged is None:
         return None
     setting = one.settings[name]
     with Maker(setting, catalog, num_samples=num_samples) as maker:
