@@ -117,6 +117,7 @@ SHORTCUTS = (
         probe=probe_differences,
         off={"crop_jitter": 0.0},
         closes={"crop_jitter": 0.1},
+        cut_share=0.85,  # measured: 94 % (88 to 100), docs/audit.md
     ),
     Shortcut(
         name="brightness ramp",
@@ -126,6 +127,7 @@ SHORTCUTS = (
         probe=probe_brightness,
         off={"brightness": 0.0, "color_per_frame": False},
         closes={"color_per_frame": True},
+        cut_share=0.9,  # measured: 100 % (97 to 100), docs/audit.md
     ),
     Shortcut(
         name="overlay",

@@ -127,7 +127,7 @@ def _shares(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | str:
     """Gives shares [B, M, C] and the labels [B, M], or why there are none."""
     metrics = task.metrics(out, batch)
-    label = metrics.get("label", batch.get("label"))
+    label = metrics.get("label", batch.get("label", batch.get("labels")))
     if label is None or ("score" not in metrics and "logits" not in out):
         return "no answer in classes to compare"
     if "score" in metrics:
@@ -158,18 +158,20 @@ def compare(
         return Beside(network_auc=None, why_not=answers)
     places = judged.places - num_fit
     question = drawn.asked[judged.places]
-    if not asked.of_value or question.max() >= answers.sure.shape[1]:
-        return Beside(network_auc=None, why_not=_CANNOT)
-    truth = np.asarray(drawn.answers)[judged.places]
-    if not np.array_equal(answers.label[places, question], truth):
+    if not asked.is_classes or question.max() >= answers.sure.shape[1]:
         return Beside(network_auc=None, why_not=_CANNOT)
     shares = answers.sure[places, question]
-    # The probes' classes, which may hold several of the network's, or leave rare ones out.
-    values = {asked.names[k]: [v for v, c in asked.of_value.items() if c == k]
-              for k in range(len(asked.names))}  # fmt: skip
-    if max(asked.of_value) >= shares.shape[1] or min(asked.of_value) < 0:
+    label = answers.label[places, question].astype(np.int64)
+    # A class of the probes may hold several of the network's: each of 1000 permutations has one
+    # first tile. Where one of the network's goes with two of the probes', it is another question.
+    pairs = np.unique(np.stack([label, judged.label]), axis=1)
+    if len(np.unique(pairs[0])) < pairs.shape[1] or not 0 <= label.min() <= label.max() < len(
+        shares[0]
+    ):
         return Beside(network_auc=None, why_not=_CANNOT)
-    sure = np.stack([shares[:, values[name]].sum(axis=1) for name in judged.names], axis=1)
+    sure = np.stack(
+        [shares[:, pairs[0, pairs[1] == k]].sum(axis=1) for k in range(len(judged.names))], axis=1
+    )
     return against(sure, judged=judged, rows=drawn.rows[judged.places])
 
 

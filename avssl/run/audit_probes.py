@@ -33,8 +33,8 @@ class Asked:
     """int64 [N], 0 … K - 1."""
     names: tuple[str, ...]
     """What the classes are, K texts."""
-    of_value: dict[int, int]
-    """Whole number → its class; empty where sizes were split."""
+    is_classes: bool
+    """Whether the answers named classes; else sizes were split."""
 
 
 def classes_of(answers: Sequence[Any]) -> Asked:
@@ -67,7 +67,7 @@ def classes_of(answers: Sequence[Any]) -> Asked:
         return Asked(
             label=label.astype(np.int64),
             names=tuple(name + (" …" if more else "") for name in names),
-            of_value={int(value): k % MOST_CLASSES for k, value in enumerate(distinct)},
+            is_classes=True,
         )
     middle = float(np.median(values))
     above, at_least = values > middle, values >= middle
@@ -75,7 +75,7 @@ def classes_of(answers: Sequence[Any]) -> Asked:
     label = above if abs(above.mean() - 0.5) <= abs(at_least.mean() - 0.5) else at_least
     middle = float(values[label].min())
     names = (f"below {middle:.3g}", f"{middle:.3g} or more")
-    return Asked(label=label.astype(np.int64), names=names, of_value={})
+    return Asked(label=label.astype(np.int64), names=names, is_classes=False)
 
 
 def macro_auc(label: NDArray[np.int64], sure: NDArray[np.float64]) -> float:

@@ -50,7 +50,7 @@ class Drawn:
     rows: NDArray[np.int64]
     """int64 [N]: row of the catalogue of each sample's first span."""
     asked: NDArray[np.int64]
-    """int64 [N]: which question of the sample this is; 0 where it asks one."""
+    """int64 [N]: which question of the sample it is: `Plan.target["asked"]`, 0 where it asks one."""
 
 
 class Maker:
@@ -165,6 +165,7 @@ def draw(
                 except _NeedsPicturesError:
                     decoded = True
             for place, (answer, found) in enumerate(said):
+                which[place, number] = plan.target.get("asked", 0)
                 if found.ndim == 2:  # one of its questions, so that samples stay independent
                     which[place, number] = maker.which(number, len(found))
                     answer = np.asarray(answer)[which[place, number]]

