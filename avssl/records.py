@@ -159,8 +159,8 @@ class Shortcut:
     """Field values that switch it on, where the task's defaults leave it off."""
     answer: Any = None
     """callable(plan, example) → what the probe must not tell: a whole number names a class, a float
-    is a size (the audit asks whether it is above its median). None: `plan.target["label"]`. Where a sample asks several questions at once
-    and the probe looks at one, `plan.target["asked"]` is its number."""
+    is a size (the audit asks whether it is above its median). None: `plan.target["label"]`. Where a
+    sample asks several questions and the probe looks at one, `plan.target["asked"]` says which."""
     cut_share: float = 0.0
     """"content" only: the share of (AUC − ½) that the guard is said to take away; 0 says none."""
 

@@ -50,7 +50,7 @@ class Drawn:
     rows: NDArray[np.int64]
     """int64 [N]: row of the catalogue of each sample's first span."""
     asked: NDArray[np.int64]
-    """int64 [N]: which question of the sample it is: `Plan.target["asked"]`, 0 where it asks one."""
+    """int64 [N]: which question of the sample it is; 0 where it asks one."""
 
 
 class Maker:
