@@ -102,7 +102,7 @@ def test_an_eight_way_leak_is_found_and_rare_classes_are_left_out() -> None:
 def test_drawings_of_clips_spread_as_the_clips_do() -> None:
     """Where each clip has one kind of answer and one number, samples of it are one."""
     rng = np.random.default_rng(3)
-    num_clips, each = 60, 20
+    num_clips, each = 60, 10
     label = np.repeat(rng.integers(0, 2, num_clips), each)
     number = np.repeat(rng.normal(size=num_clips), each) + label
     sure = np.stack([-number, number], axis=1)
@@ -112,11 +112,11 @@ def test_drawings_of_clips_spread_as_the_clips_do() -> None:
     # as a bootstrap of the 60 clips themselves, by the public library
     small = [
         roc_auc_score(label[::each][drawn], number[::each][drawn])
-        for drawn in rng.integers(0, num_clips, (400, num_clips))
+        for drawn in rng.integers(0, num_clips, (250, num_clips))
     ]
-    assert found.std() == pytest.approx(np.std(small), rel=0.15)
+    assert found.std() == pytest.approx(np.std(small), rel=0.2)
     (as_samples,) = resampled([np.zeros(len(label), int)], [label], [sure])  # one clip only
-    assert as_samples.std() < 0.5 * found.std()
+    assert as_samples.std() < 0.6 * found.std()
     same, again = resampled([clip, clip], [label, label], [sure, sure])
     assert np.array_equal(same, again)  # compared on the same drawings
 
