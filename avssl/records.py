@@ -151,12 +151,16 @@ class Shortcut:
     guard: str
     """What stops it, in one sentence."""
     probe: Any
-    """callable(plan, example) → float [k]: cheap numbers that would show the leak."""
+    """callable(plan, example) → float [k]: cheap numbers that would show the leak. [m, k] where one
+    sample asks m questions at once; `answer` then gives m answers."""
     off: Mapping[str, Any] = field(default_factory=dict)
     """Field values of the task that switch the guard off."""
+    closes: Mapping[str, Any] = field(default_factory=dict)
+    """Field values that switch it on, where the task's defaults leave it off."""
     answer: Any = None
     """callable(plan, example) → what the probe must not tell: a whole number names a class, a float
-    is a size (the audit asks whether it is above its median). None: `plan.target["label"]`."""
+    is a size (the audit asks whether it is above its median). None: `plan.target["label"]`. Where a
+    sample asks several questions and the probe looks at one, `plan.target["asked"]` says which."""
     cut_share: float = 0.0
     """"content" only: the share of (AUC − ½) that the guard is said to take away; 0 says none."""
 

@@ -10,8 +10,13 @@ from avssl.errors import AvsslError
 
 
 def main() -> int:
+    from avssl.world.leaks import LEAKS
+
+    leaks = "\n".join(f"  {name:<11} {leak.about}" for name, leak in LEAKS.items())
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+        epilog=f"leaks:\n{leaks}",
     )
     parser.add_argument("directory", help="an empty or new folder, or a world begun earlier")
     parser.add_argument("--train", type=int, default=60, help="number of clips (60)")
@@ -26,6 +31,13 @@ def main() -> int:
         choices=("people", "sounds"),
         default="people",
         help="sounds: players and things from near, one sounds and all move (people)",
+    )
+    parser.add_argument(
+        "--leak",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="plant a leak for `avssl audit`, also several; see below",
     )
     parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
     parser.add_argument("--sheet", metavar="PNG", help="also draw a contact sheet with the truth")
@@ -51,6 +63,7 @@ def main() -> int:
             fps=arguments.fps,
             duration_s=arguments.duration,
             theme=arguments.theme,
+            leaks=arguments.leak,
             workers=arguments.workers,
             quiet=arguments.quiet,
         )

@@ -35,6 +35,17 @@ def probe_edges(plan: Plan, example: Example) -> NDArray[np.float64]:
     return np.array([edge.std(axis=1).mean() for edge in edges])
 
 
+def even_share(plan: Plan, example: Example) -> float:
+    """Gives the share of the picture's variance that means of rows and of columns explain.
+
+    What is drawn for nothing: a bar is a row, or a column, of one colour.
+    """
+    shown = example.arrays["frames"].astype(np.float64)
+    rest = shown - shown.mean(axis=(1, 2), keepdims=True)
+    drawn = rest.mean(axis=2, keepdims=True) + rest.mean(axis=1, keepdims=True)
+    return float(1 - np.square(rest - drawn).mean() / max(np.square(rest).mean(), 1e-9))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction(StillKnobs):
     """Draw the picture again from a few numbers."""
@@ -50,6 +61,7 @@ class Reconstruction(StillKnobs):
             guard="The crop keeps clear of the bars that the catalogue knows.",
             probe=probe_edges,
             off={"clear_of_borders": False},
+            answer=even_share,
         ),
     )
 

@@ -119,6 +119,8 @@ class ShuffleAndLearn:
     """Side of the pictures that the network sees."""
     crop_scale: tuple[float, float] = (0.6, 1.0)
     """Side of the square cut out, as a share of the short side, drawn evenly from this range."""
+    margin: float = 0.0
+    """Share of the short side left out at every edge: cameras write the time there."""
     crop_jitter: float = 0.0
     """Own crop for each frame: shift and scale by up to this share of the side; 0: one for all."""
     flip: bool = True
@@ -164,6 +166,8 @@ class ShuffleAndLearn:
             raise InputError(
                 f"clips of {clip_s:g} s would overlap: at most {min(self.tau_min_s, nearest_s):g} s"
             )
+        if not 0 <= self.margin <= 0.4:
+            raise InputError(f"margin {self.margin}: must be from 0 to 0.4")
         if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
             raise InputError(f"crop_scale {self.crop_scale}: must rise within (0, 1]")
 
@@ -237,7 +241,12 @@ class ShuffleAndLearn:
                 "reversed": int(draw[8] < 0.5),
                 "clip_frames": self.clip_frames,
                 "gop_phases": tuple((frame % period) / period for frame in triplet),
-                "borders_px": tuple(row.borders_px),
+                "borders_px": pictures.within_margin(
+                    row.borders_px,
+                    margin=self.margin,
+                    height_px=row.height_px,
+                    width_px=row.width_px,
+                ),
             },
         )
 

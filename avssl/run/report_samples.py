@@ -65,7 +65,7 @@ def sample_sheet(
     answers, drawn, why = _answers(config, [example for _, example in made])
     pictures = []
     for number, (plan, example) in enumerate(made):
-        image = drawn[number] if drawn else _strip(example.arrays)
+        image = drawn[number] if drawn else strip(example.arrays)
         if image is None:
             return [], "The samples of this task hold no pictures."
         label = plan.target.get("label")
@@ -127,7 +127,7 @@ def _held_out(config: TrainConfig) -> tuple[Catalog, str]:
         return whole.select(split="train"), "train"
 
 
-def _strip(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8] | None:
+def strip(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8] | None:
     """Puts all pictures of an example side by side: uint8 [H, W, 3], or None if it has none."""
     tiles = []
     for array in arrays.values():

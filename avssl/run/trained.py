@@ -6,6 +6,7 @@ from safetensors.torch import load_file
 from avssl.config import TrainConfig
 from avssl.errors import InputError
 from avssl.run.checkpoint import list_checkpoints
+from avssl.run.train import build_learner
 from avssl.task import Learner
 
 
@@ -17,11 +18,9 @@ def trained_learner(config: TrainConfig) -> tuple[Learner, int]:
     Raises:
         InputError: there is no checkpoint, or it does not fit the configuration.
     """
-    from avssl.run.train import build_learner
-
     saved = list_checkpoints(config.out)
     if not saved:
-        raise InputError(f"{config.out}: no checkpoint yet; train first")
+        raise InputError(f"{config.out}: no checkpoint yet; `avssl resume {config.out}`")
     with torch.random.fork_rng():
         learner = build_learner(config).eval()
     prefix = "ema/" if config.ema_decay else "model/"

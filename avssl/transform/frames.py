@@ -49,6 +49,22 @@ def draw_box(
     )
 
 
+def within_margin(
+    borders_px: Sequence[float], *, margin: float, height_px: int, width_px: int
+) -> tuple[float, float, float, float]:
+    """Gives what stays out at each edge (left, top, right, bottom), px: a bar, or a margin.
+
+    Args:
+        borders_px: bars left, top, right, bottom.
+        margin: share of the short side that stays out at every edge.
+        height_px: of the picture.
+        width_px: of the picture.
+    """
+    least = margin * min(height_px, width_px)
+    left, top, right, bottom = (max(float(border), least) for border in borders_px)
+    return left, top, right, bottom
+
+
 def jitter_box(
     box: Box,
     *,

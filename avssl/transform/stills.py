@@ -31,6 +31,8 @@ class StillKnobs:
     """Side of the crop, as a share of the picture's short side."""
     clear_of_borders: bool = True
     """Whether bars known to be still are kept out of the crop. Off: to show the leak only."""
+    margin: float = 0.0
+    """Share of the short side left out at every edge: cameras write the time there."""
     flip: bool = True
     """Mirror with p = ½."""
     brightness: float = 0.2
@@ -46,6 +48,8 @@ class StillKnobs:
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
             raise InputError(f"crop_scale {self.crop_scale}: must be two shares, low <= high <= 1")
+        if not 0 <= self.margin <= 0.4:
+            raise InputError(f"margin {self.margin}: must be from 0 to 0.4")
         if self.size_px < 1:
             raise InputError(f"size_px {self.size_px}: must be 1 or more")
         if not self.spacing_s > 0:
@@ -84,7 +88,12 @@ class StillKnobs:
         row = catalog.row(index)
         times_s = screen_times(row)
         at = int(rng.integers(len(times_s)))
-        borders_px = tuple(row.borders_px) if self.clear_of_borders else (0,) * 4
+        borders_px = pictures.within_margin(
+            row.borders_px if self.clear_of_borders else (0,) * 4,
+            margin=self.margin,
+            height_px=row.height_px,
+            width_px=row.width_px,
+        )
         return Plan(
             spans=(FrameSpan(row=index, times_s=(float(times_s[at]),)),),
             target={"borders_px": borders_px, **(target or {})},

@@ -15,6 +15,7 @@ from avssl.world.body import Body, Skeleton, draw_body, joints_of
 from avssl.world.camera import MOVES, Camera, plan_camera
 from avssl.world.figure import dress
 from avssl.world.geometry import rotation
+from avssl.world.leaks import check_leaks
 from avssl.world.motion import MOTIONS
 from avssl.world.playing import play_thing
 from avssl.world.scene import Scene, add_distractor, add_furniture, draw_scene
@@ -30,7 +31,7 @@ SPLITS = ("train", "validation", "test")
 POOL_SIZES = {"train": 240, "validation": 80, "test": 80}
 """How many bodies, places and things of each kind a split has."""
 ACTIONS = tuple(MOTIONS)
-_STREAMS = ("clip", "body", "scene", "thing", "voice", "sound")
+_STREAMS = ("clip", "body", "scene", "thing", "voice", "sound", "leak")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,8 @@ class ClipSpec:
     """Clips are up to a seventh shorter or longer."""
     theme: str = "people"
     """What clips are about: a name in `themes.THEMES`."""
+    leaks: tuple[str, ...] = ()
+    """What is planted in them: names in `leaks.LEAKS`."""
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -59,6 +62,7 @@ class ClipSpec:
             raise InputError(f"duration {self.duration_s} s: must be 1 to 60 seconds")
         if self.theme not in THEMES:
             raise InputError(f"theme {self.theme!r}: must be one of {', '.join(THEMES)}")
+        check_leaks(self.leaks)
 
     @property
     def size_px(self) -> tuple[int, int]:

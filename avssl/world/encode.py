@@ -1,6 +1,6 @@
 """Writes a clip as mp4: H.264, and AAC where there is sound, on one clock that starts at zero."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,11 +20,13 @@ def write_mp4(
     size_px: tuple[int, int],
     fps: int,
     rate_hz: int = 48_000,
+    encoding: Mapping[str, str] | None = None,
 ) -> None:
     """Encodes frames (each uint8 [H, W, 3]) and mono sound (float32 [1, n], or none) into `path`.
 
     The encoder's delay is written as an edit list, so sample 0 and frame 0 both play at time 0.
-    One thread and fixed settings: the same input gives the same pictures.
+    One thread and fixed settings: the same input gives the same pictures. `encoding` holds options
+    of the encoder that differ.
     """
     with av.open(str(path), mode="w", format="mp4", options={"movflags": "+faststart"}) as out:
         video = out.add_stream("libx264", rate=fps)
@@ -34,6 +36,7 @@ def write_mp4(
         # With B-frames or lookahead, x264's assembly gives other bytes now and then for the same
         # pictures (seen with PyAV 18.1's wheel); without them it was equal in every trial.
         video.options = {"preset": "veryfast", "crf": "20", "bf": "0", "rc-lookahead": "0"}
+        video.options |= encoding or {}
         context = video.codec_context
         context.color_primaries = context.color_trc = context.colorspace = 6  # BT.601
         context.color_range = 1  # limited

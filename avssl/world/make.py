@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from avssl.records import Sound
 from avssl.world.clip import SPLITS, ClipSpec, Stage, rng_of, stage
 from avssl.world.encode import write_mp4
 from avssl.world.folder import clip_paths, fill_folder
+from avssl.world.leaks import LEAKS, leak_encoding, leak_frames, leak_sound
 from avssl.world.render import Renderer
 from avssl.world.synth import RATE_HZ, finish, play
 from avssl.world.truth import WORLD_VERSION, FrameTruth, coco_of, vggss_of
@@ -32,9 +33,16 @@ def sound_of(staged: Stage) -> NDArray[np.float32]:
             rng, placed.thing.kind, placed.thing.voice, placed.notes, num_samples=num_samples
         )
     dry += play(rng, "footsteps", staged.step_voice, staged.steps, num_samples=num_samples)
-    return finish(
+    sound = finish(
         rng, dry, room_s=staged.scene.room_s, wet=staged.scene.wet, hiss_db=rng.uniform(-66, -54)
     )
+    return leak_sound(spec.leaks, sound, rng_of=_leak_rng(spec))
+
+
+def _leak_rng(spec: ClipSpec) -> Callable[[str], np.random.Generator]:
+    """Gives the generators of a clip's leaks: of each one, whatever others there are."""
+    names = list(LEAKS)
+    return lambda name: rng_of(spec.seed, spec.split, "leak", spec.index, names.index(name))
 
 
 def _frames(staged: Stage, truth: list[dict[str, Any]]) -> Iterator[NDArray[np.uint8]]:
@@ -48,10 +56,19 @@ def _frames(staged: Stage, truth: list[dict[str, Any]]) -> Iterator[NDArray[np.u
         height_px=height_px,
     )
     gathered = FrameTruth(staged, renderer)
-    for frame in range(len(staged.times_s)):
-        hits = renderer.trace(frame)
-        gathered.add(frame, hits)
-        yield renderer.frame(frame, hits)
+
+    def clean() -> Iterator[NDArray[np.uint8]]:
+        for frame in range(len(staged.times_s)):
+            hits = renderer.trace(frame)
+            gathered.add(frame, hits)
+            yield renderer.frame(frame, hits)
+
+    yield from leak_frames(
+        staged.spec.leaks,
+        clean(),
+        num_frames=len(staged.times_s),
+        rng_of=_leak_rng(staged.spec),
+    )
     truth.append(gathered.finish())
 
 
@@ -80,6 +97,7 @@ def _make_clip(directory: Path, spec: ClipSpec) -> int:
             size_px=spec.size_px,
             fps=spec.fps,
             rate_hz=RATE_HZ,
+            encoding=leak_encoding(spec.leaks),
         )
     write_text(truth_path, json.dumps(truth[0], separators=(",", ":"), allow_nan=False))
     return len(staged.times_s)
@@ -109,6 +127,7 @@ def make_world(
     fps: int = 25,
     duration_s: float = 7.0,
     theme: str = "people",
+    leaks: Sequence[str] = (),
     workers: int | None = None,
     quiet: bool = False,
 ) -> Path:
@@ -129,6 +148,7 @@ def make_world(
         fps: frames per second.
         duration_s: mean length of a clip; each is up to a seventh shorter or longer.
         theme: what clips are about: `people` or `sounds` (`themes`).
+        leaks: what is planted in them for the audit: names in `leaks.LEAKS`.
         workers: processes, by default one for each core.
         quiet: show no progress.
 
@@ -150,6 +170,7 @@ def make_world(
             fps=fps,
             duration_s=duration_s,
             theme=theme,
+            leaks=tuple(leaks),
         )
         for split, count in counts.items()
         for index in range(count)
@@ -160,6 +181,9 @@ def make_world(
     }
     if theme == "people":  # worlds made before there were themes are of this one
         del settings["theme"]
+    settings["leaks"] = list(leaks)  # as it is read back
+    if not leaks:
+        del settings["leaks"]
     return fill_folder(
         root,
         specs,
