@@ -8,6 +8,7 @@ from avssl.pretext import (
     audio_visual_correspondence,
     audio_visual_recipes,
     audio_visual_sync,
+    masked_autoencoding,
     reconstruction,
     shuffle_and_learn,
     shuffle_and_learn_recipes,
@@ -20,6 +21,7 @@ TASKS: dict[str, type[Any]] = {
     "audio-visual-contrast": audio_visual_contrast.AudioVisualContrast,
     "audio-visual-sync": audio_visual_sync.AudioVisualSync,
     "reconstruction": reconstruction.Reconstruction,
+    "masked-autoencoding": masked_autoencoding.MaskedAutoencoding,
 }
 """Name on the command line → class of the task."""
 
@@ -29,5 +31,6 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "audio-visual-contrast": audio_visual_recipes.CONTRAST,
     "audio-visual-sync": audio_visual_recipes.SYNC,
     "reconstruction": reconstruction.RECIPES,
+    "masked-autoencoding": masked_autoencoding.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

@@ -51,11 +51,9 @@ def make_batch(
 
 
 def make_learner(task: Task, *, seed: int = 0) -> Learner:
-    """With the small GroupNorm network, or the recipe's own where that is of another kind."""
-    names = {
-        stream: RECIPES[task.name]["small"].settings.get(stream, "small") for stream in task.streams
-    }
-    names = {stream: name if ":" in name else "small" for stream, name in names.items()}
+    """With the small recipe's networks, but GroupNorm where they have BatchNorm."""
+    settings = RECIPES[task.name]["small"].settings
+    names = {stream: settings.get(stream, "small").removesuffix("-bn") for stream in task.streams}
     encoders = {
         stream: build_encoder(name, stream=stream, seed=seed) for stream, name in names.items()
     }
