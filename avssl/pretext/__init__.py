@@ -8,6 +8,8 @@ from avssl.pretext import (
     audio_visual_correspondence,
     audio_visual_recipes,
     audio_visual_sync,
+    frame_contrast,
+    frame_contrast_recipes,
     masked_autoencoding,
     reconstruction,
     shuffle_and_learn,
@@ -22,6 +24,7 @@ TASKS: dict[str, type[Any]] = {
     "audio-visual-sync": audio_visual_sync.AudioVisualSync,
     "reconstruction": reconstruction.Reconstruction,
     "masked-autoencoding": masked_autoencoding.MaskedAutoencoding,
+    "frame-contrast": frame_contrast.FrameContrast,
 }
 """Name on the command line → class of the task."""
 
@@ -32,5 +35,6 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "audio-visual-sync": audio_visual_recipes.SYNC,
     "reconstruction": reconstruction.RECIPES,
     "masked-autoencoding": masked_autoencoding.RECIPES,
+    "frame-contrast": frame_contrast_recipes.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""
