@@ -3,11 +3,11 @@
 Shapes: B pairs, E the length of an embedding, D that of an encoder's vector.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from avssl.model.gather import all_rows
 
 _FAR = -1e4  # the logit of a pair that does not count
 _QUICK = 20.0
@@ -46,6 +46,35 @@ def info_nce(
     return (each * weight).sum() / weight.sum().clamp_min(1.0)
 
 
+class Standardised(nn.Module):
+    """Brings features to mean 0 and deviation 1 over the batch, of all processes together.
+
+    What leaves an encoder is mostly what all pictures have in common: every pair looks alike at the
+    start, and a projection with a hidden layer learned nothing of a batch of 16 in 60 steps of
+    2e-3. Outside of training running statistics take their place, as in BatchNorm.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, width: int, *, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("variance", torch.ones(width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Takes [..., D] to the same; all but the last dimension are rows."""
+        mean, variance = self.mean, self.variance
+        if self.training:
+            rows = all_rows(features.float().flatten(end_dim=-2))
+            mean, variance = rows.mean(dim=0), rows.var(dim=0, correction=0)
+            with torch.no_grad():
+                self.mean.lerp_(mean, self.momentum)
+                self.variance.lerp_(variance, self.momentum)
+        return (features.float() - mean) * (variance + 1e-5).rsqrt()
+
+
 class Projections(nn.Module):
     """Vectors to embeddings of length 1: of a picture, and of nine patches in a row.
 
@@ -54,6 +83,7 @@ class Projections(nn.Module):
 
     def __init__(self, *, width: int, hidden: int, embedding: int, num_patches: int) -> None:
         super().__init__()
+        self.norm = Standardised(width)
         self.picture: nn.Module = nn.Linear(width, embedding)
         if hidden:
             self.picture = nn.Sequential(
@@ -62,6 +92,7 @@ class Projections(nn.Module):
         self.patches: nn.Module | None = None
         if num_patches:
             self.patches = nn.Sequential(
+                Standardised(width),
                 nn.Linear(width, embedding),
                 nn.Flatten(),
                 nn.Linear(num_patches * embedding, embedding),
@@ -70,6 +101,12 @@ class Projections(nn.Module):
 
     def forward(self, seen: Tensor, again: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Takes vectors [B, D] and [B, D] or [B, 9, D] to embeddings [B, E], and two numbers."""
-        join: Any = self.patches or self.picture
-        one = functional.normalize(self.picture(seen), dim=1)
-        return one, functional.normalize(join(again), dim=1), _QUICK * self.calibration
+        if self.patches is None:
+            one, other = self.picture(self.norm(torch.cat([seen, again]))).chunk(2)
+        else:
+            one, other = self.picture(self.norm(seen)), self.patches(again)
+        return (
+            functional.normalize(one, dim=1),
+            functional.normalize(other, dim=1),
+            _QUICK * self.calibration,
+        )
