@@ -256,7 +256,7 @@ class FrameContrast(StillKnobs):
                 np.pad(framed(tile, color), ((0, height_px - tile.shape[0]), (0, 0), (0, 0)))
                 for tile in tiles
             ]
-            words = (f"says one: {share:.0%}", f"truth: {'one' if label else 'two'}")
+            words = (f"one video: {share:.0%}", f"truth: {'one' if label else 'two'}")
             pictures.append(panel(tiles, words))
         return pictures
 

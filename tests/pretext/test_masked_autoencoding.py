@@ -1,7 +1,11 @@
 """Masked autoencoding: which patches, the loss against plain loops, its figure by hand."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -198,3 +202,48 @@ def test_smooth_filling_is_told_by_its_probe_and_cut_by_the_guard(
             asked.append(float(shortcut.answer(plan, example)))
         links[normalise] = abs(float(np.corrcoef(told, asked)[0, 1]))
     assert links[False] > 0.8 and links[True] < 0.5
+
+
+SHARDED = """
+import torch, torch.distributed as dist
+from avssl.model import build_encoder
+from avssl.pretext.masked_autoencoding import MaskedAutoencoding
+from avssl.run.parallel import Processes, wrap
+from avssl.task import Learner, widths_of
+
+dist.init_process_group("gloo")
+rank, task = dist.get_rank(), MaskedAutoencoding(size_px=32)
+encoders = {"vision": build_encoder("small-vit", seed=0)}
+torch.manual_seed(0)
+learner = Learner(task=task, encoders=encoders, widths=widths_of(encoders)).train()
+order = torch.stack([torch.randperm(16) for _ in range(4)])
+frames = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+batch = {"frames": frames, "visible": order[:, :4], "hidden": order[:, 4:]}
+whole = learner(batch).loss.detach()
+here = Processes(rank=rank, num=2, device=torch.device("cpu"))
+sharded = wrap(learner, parallel="fsdp2", processes=here)
+step = sharded({name: value[2 * rank : 2 * rank + 2] for name, value in batch.items()})
+step.loss.backward()
+loss = step.loss.detach().clone()
+dist.all_reduce(loss)
+torch.testing.assert_close(loss / 2, whole)
+assert all(weight.grad is not None for weight in learner.parameters())
+dist.destroy_process_group()
+print("equal")
+"""
+
+
+@pytest.mark.slow
+def test_an_encoder_in_shards_runs_on_visible_patches(tmp_path: Path) -> None:
+    """`tokens` is another way through the encoder than forward(): FSDP2 must be told."""
+    script = tmp_path / "sharded.py"
+    script.write_text(SHARDED)
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
+         "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", str(script)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.count("equal") == 2, done.stderr
