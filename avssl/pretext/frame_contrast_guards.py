@@ -112,6 +112,7 @@ SHORTCUTS = (
         leak="A clip's light and colours stay: mean colour alone tells which clip it is.",
         guard="Each frame has its own brightness, contrast and saturation, and may be grey.",
         probe=probe_color,
+        cut_share=0.5,  # measured 0.62: AUC 0.95 without, 0.67 with (held-out clips of the world)
         off={"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "grey_probability": 0.0},
     ),
     Shortcut(
@@ -120,6 +121,7 @@ SHORTCUTS = (
         leak="A camera that stands still shows the same pixels at the same places all the time.",
         guard="Each frame has its own crop and is mirrored by itself.",
         probe=probe_same_place,
+        cut_share=0.2,  # measured 0.31: AUC 0.98 without, 0.83 with
         off={"crop_scale": (1.0, 1.0), "flip": False},
     ),
 )

@@ -64,11 +64,11 @@ class MaskedAutoencoding(StillKnobs):
     """Share of the patches that is hidden (the paper's best); the number is the same for all."""
     normalise_patches: bool = True
     """Ask for each patch less its own mean, over its own deviation; off: for its colours."""
-    decoder_depth: int = 2
+    decoder_depth: int = 1
     """Blocks of the half that draws and is thrown away."""
-    decoder_width: int = 128
+    decoder_width: int = 96
     """Width of its tokens."""
-    decoder_heads: int = 4
+    decoder_heads: int = 3
     """Heads of its attention."""
 
     def __post_init__(self) -> None:
@@ -260,10 +260,10 @@ RECIPES = {
         task=MaskedAutoencoding(),
         settings={
             "vision": "small-vit",
-            "steps": 400,
-            "batch_size": 64,
+            "steps": 600,
+            "batch_size": 32,
             "optim.name": "adamw",
-            "optim.lr": 1e-3,
+            "optim.lr": 1.5e-3,
             "optim.betas": (0.9, 0.95),
             "optim.weight_decay": 0.05,
             "optim.schedule": "cosine",

@@ -170,7 +170,7 @@ def test_encoders_that_are_no_vit_and_other_patches_are_refused() -> None:
         {"mask_share": 0.999},
         {"decoder_depth": 0},
         {"decoder_width": 130},
-        {"decoder_heads": 3},
+        {"decoder_heads": 5},
         {"patch_px": 0},
     ],
 )
