@@ -18,7 +18,8 @@ RECIPES = {
             "channels_last": True,
             "evaluate_every": 100,
         },
-        about="Pictures of 64 px, our small network.",
+        about="Pictures of 64 px, our small network. With 120 steps, on held-out clips of the "
+        "synthetic world: balanced accuracy 0.80, AUC 0.89 (one seed).",
     ),
     "paper": Recipe(
         # PIRL (papers.md §5.4, last row but one: 62.9 to 64.3 on ImageNet): the released settings,
