@@ -203,14 +203,14 @@ def test_smooth_filling_is_told_by_its_probe_and_cut_by_the_guard(
             plan = variant.sample(catalog, index, rng)
             example = variant.transform(fetch(catalog, plan), plan, rng)
             light = cv2.resize(rng.uniform(40, 200, size=(3, 3)), (64, 64))
-            halves = np.repeat(rng.choice([-15, 15], size=(8, 8)), 8, axis=1)  # each patch its own
+            halves = np.repeat(rng.choice([-10, 10], size=(8, 8)), 8, axis=1)  # each patch its own
             inside = np.stack([halves] * 4 + [-halves] * 4, axis=1).reshape(64, 64)
             shown = np.broadcast_to(light + inside, (3, 64, 64)).astype(np.uint8)
             example = dataclasses.replace(example, arrays={**example.arrays, "frames": shown})
             told.append(float(shortcut.probe(plan, example)[0]))
             asked.append(float(shortcut.answer(plan, example)))
         links[normalise] = abs(float(np.corrcoef(told, asked)[0, 1]))
-    assert links[False] > 0.8 and links[True] < 0.5
+    assert links[False] > 0.7 and links[True] < 0.5
 
 
 SHARDED = """
