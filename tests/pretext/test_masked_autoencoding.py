@@ -126,20 +126,23 @@ def test_what_is_hidden_does_not_reach_the_answer(catalog: Catalog, fetch: Calla
 
 
 def test_a_small_batch_is_learned_by_heart(catalog: Catalog, fetch: Callable) -> None:
-    task = MaskedAutoencoding(size_px=32, flip=False)
+    """Well below the 0.7 and more at which all patches get what they have in common."""
+    task = MaskedAutoencoding(
+        size_px=32, flip=False, decoder_depth=2, decoder_width=128, decoder_heads=4
+    )
     batch = make_batch(task, catalog, fetch, num=2)
     learner = make_learner(task).train()
     optimiser = torch.optim.Adam(learner.parameters(), lr=1e-3)
-    for _ in range(150):
+    losses = []
+    for _ in range(250):
         optimiser.zero_grad()
         loss = learner(batch).loss
         loss.backward()
         optimiser.step()
-        if float(loss.detach()) < 0.45:
+        losses.append(float(loss.detach()))
+        if losses[-1] < 0.4:
             break
-    columns = task.metrics(learner.outputs(batch), batch)
-    found = task.scores({key: value.double().numpy() for key, value in columns.items()})
-    assert found["explained"] > 0.5
+    assert losses[-1] < 0.4, losses[::10]
 
 
 def test_drawings_show_what_is_seen_the_answer_and_the_truth(
