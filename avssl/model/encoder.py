@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import InputError
-from avssl.model import caffenet, l3, small
+from avssl.model import caffenet, l3, small, vit
 from avssl.model.published import published_weights
 from avssl.model.sound import SoundEncoder, build_sound_encoder, run_plain
 
@@ -89,6 +89,13 @@ class Encoder(nn.Module):
         """Gives all maps by name: [batch, channels, h, w], of clips [batch, channels, t, h, w]."""
         return dict(self._run(self.network, self.normalise(frames), True)[1])
 
+    def tokens(self, frames: Tensor, visible: Tensor) -> Tensor:
+        """Gives a ViT's tokens [B, K + V, width] of the patches `visible`, int64 [B, V], alone.
+
+        No other pixel is looked at; see `avssl.model.vit.visible_tokens`.
+        """
+        return vit.visible_tokens(self.network, self.normalise(frames), visible, name=self.name)
+
     def description(self) -> dict[str, Any]:
         """Gives what the JSON beside saved weights says of it."""
         return {
@@ -154,20 +161,23 @@ def timm_parts(name: str, *, pretrained: bool, channels: int = 3) -> TimmParts:
         InputError: no such network, or one without named stages.
     """
     import timm
+    from timm.models import is_model_in_modules
 
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3]) or "see timm.list_models()"
         raise InputError(f"encoder {name!r}: no such network in timm; near: {near}")
-    overlay = {"file": str(published_weights(name))} if pretrained else None
-    network: Any = timm.create_model(
-        name,
-        pretrained=pretrained,
-        num_classes=0,
-        in_chans=channels,
-        pretrained_cfg_overlay=overlay,
-    )
+    how: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
+    if pretrained:
+        how["pretrained_cfg_overlay"] = {"file": str(published_weights(name))}
+    if is_model_in_modules(name, ["vision_transformer"]):
+        how |= {"dynamic_img_size": True, "dynamic_img_pad": True}  # pictures of any size
+    network: Any = timm.create_model(name, pretrained=pretrained, **how)
     if not hasattr(network, "forward_intermediates"):
         raise InputError(f"encoder timm:{name}: has no named stages in timm; choose another")
+    return _parts_of(network)
+
+
+def _parts_of(network: Any) -> TimmParts:
     names = _stage_names(network.feature_info)
     return TimmParts(
         network=network,
@@ -253,32 +263,22 @@ def _build_own(name: str) -> Encoder:
             mean=CAFFE_MEAN,
             std=CAFFE_STD,
         )
+    rest: dict[str, Any] = {"name": name, "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    if name in vit.VITS:
+        parts = _parts_of(vit.build_vit(name))
+        rest |= {"run": parts.run, "layers": parts.layers, "width": parts.width}
+        return Encoder(parts.network, input_size_px=vit.VITS[name].input_size_px, **rest)
     if name in ("l3", "ave"):
         stride = 1 if name == "l3" else 2
-        return Encoder(
-            l3.L3Net(first_stride=stride),
-            run=run_plain,
-            name=name,
-            layers=l3.layers_of(stride),
-            width=l3.WIDTHS[-1],
-            input_size_px=l3.INPUT_SIZE_PX,
-            mean=IMAGENET_MEAN,
-            std=IMAGENET_STD,
-        )
-    return Encoder(
-        small.SmallNet(batch_norm=batch_norm),
-        run=run_plain,
-        name=name,
-        layers=small.LAYERS,
-        width=small.WIDTHS[-1],
-        input_size_px=64,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-    )
+        rest |= {"layers": l3.layers_of(stride), "width": l3.WIDTHS[-1]}
+        network = l3.L3Net(first_stride=stride)
+        return Encoder(network, run=run_plain, input_size_px=l3.INPUT_SIZE_PX, **rest)
+    rest |= {"layers": small.LAYERS, "width": small.WIDTHS[-1]}
+    return Encoder(small.SmallNet(batch_norm=batch_norm), run=run_plain, input_size_px=64, **rest)
 
 
 _CAFFENETS = tuple(f"{name}{norm}" for name in caffenet.SIZES for norm in ("", "-bn"))
-OWN_NETWORKS = ("small", "small-bn", *_CAFFENETS, "l3", "ave")
+OWN_NETWORKS = ("small", "small-bn", *_CAFFENETS, "l3", "ave", *vit.VITS)
 """Networks written here; "-bn" has BatchNorm, and so have the towers of L3-Net and AVE-Net."""
 
 STREAMS = ("vision", "sound")

@@ -12,11 +12,14 @@ from avssl.pretext import (
     clip_order,
     colorization,
     colorization_recipes,
+    frame_contrast,
+    frame_contrast_recipes,
     frame_fill_in,
     inpainting,
     inpainting_recipes,
     jigsaw,
     jigsaw_recipes,
+    masked_autoencoding,
     odd_one_out,
     reconstruction,
     relative_position,
@@ -42,6 +45,8 @@ TASKS: dict[str, type[Any]] = {
     "odd-one-out": odd_one_out.OddOneOut,
     "clip-order": clip_order.ClipOrder,
     "frame-fill-in": frame_fill_in.FrameFillIn,
+    "masked-autoencoding": masked_autoencoding.MaskedAutoencoding,
+    "frame-contrast": frame_contrast.FrameContrast,
 }
 """Name on the command line → class of the task."""
 
@@ -60,5 +65,7 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "odd-one-out": odd_one_out.RECIPES,
     "clip-order": clip_order.RECIPES,
     "frame-fill-in": frame_fill_in.RECIPES,
+    "masked-autoencoding": masked_autoencoding.RECIPES,
+    "frame-contrast": frame_contrast_recipes.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

@@ -122,6 +122,10 @@ def shard(learner: Learner, *, processes: Processes) -> None:
             fully_shard(part, mesh=mesh)
     fully_shard(learner, mesh=mesh)
     register_fsdp_forward_method(learner, "outputs")
+    for encoder in learner.encoders.values():
+        for method in ("features", "tokens"):  # other ways through an encoder than its forward()
+            if hasattr(encoder, method):
+                register_fsdp_forward_method(encoder, method)
 
 
 @contextlib.contextmanager

@@ -219,3 +219,39 @@ def make_pairing(
         group_total=np.cumsum(shares),
         group_of=dict(zip(sorted_rows.tolist(), group.tolist(), strict=True)),
     )
+
+
+def make_pairings(
+    rows: Sequence[int],
+    counts: Sequence[int],
+    groups: Sequence[str],
+    formats: Sequence[str],
+    *,
+    balanced: bool = True,
+) -> dict[int, Pairing]:
+    """Gives row → pairing with rows of its own format.
+
+    Formats of which there is one group only share a pool: nothing else could be their partner.
+
+    Args:
+        rows: of the catalogue, each once.
+        counts: how often each is drawn as a picture.
+        groups: of each row.
+        formats: of each row; all alike where formats need not match.
+        balanced: see `make_pairing`.
+    """
+    members: dict[str, set[str]] = {}
+    for group, own in zip(groups, formats, strict=True):
+        members.setdefault(own, set()).add(group)
+    pools = [own if len(members[own]) > 1 else "" for own in formats]
+    found: dict[int, Pairing] = {}
+    for pool in dict.fromkeys(pools):
+        inside = [k for k, own in enumerate(pools) if own == pool]
+        pairing = make_pairing(
+            [rows[k] for k in inside],
+            [int(counts[k]) for k in inside],
+            [groups[k] for k in inside],
+            balanced=balanced,
+        )
+        found.update(dict.fromkeys((rows[k] for k in inside), pairing))
+    return found

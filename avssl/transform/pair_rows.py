@@ -6,7 +6,6 @@ Made once in each process, from the catalogue alone.
 import functools
 import hashlib
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from avssl.catalog import Catalog, ClipRow
 from avssl.errors import InputError
-from avssl.sample.pairs import Pairing, capped, make_pairing
+from avssl.sample.pairs import Pairing, capped, make_pairings
 
 
 class PairRows:
@@ -37,7 +36,13 @@ class PairRows:
         counts = np.array(lengths, dtype=np.int64)
         if task.balanced_groups:
             counts = capped(counts, groups)
-        self._pairing_of = self._pairings(usable, counts, groups, [format_of(row) for row in rows])
+        self._pairing_of = make_pairings(
+            usable,
+            counts.tolist(),
+            groups,
+            [format_of(row) if task.match_format else "" for row in rows],
+            balanced=task.balanced_groups,
+        )
         keep = [k for k, index in enumerate(usable) if self._has_partner(index)]
         if not keep:
             raise InputError(
@@ -46,31 +51,6 @@ class PairRows:
                 "`avssl prepare --group-by`"
             )
         self.items = np.repeat(np.array(usable, dtype=np.int64)[keep], counts[keep])
-
-    def _pairings(
-        self,
-        usable: Sequence[int],
-        counts: NDArray[np.int64],
-        groups: Sequence[str],
-        formats: Sequence[str],
-    ) -> dict[int, Pairing]:
-        """Gives row → pairing; formats of which there is one group share a pool."""
-        members: dict[str, set[str]] = {}
-        for group, own in zip(groups, formats, strict=True):
-            members.setdefault(own, set()).add(group)
-        matched = self._task.match_format
-        pools = [own if matched and len(members[own]) > 1 else "" for own in formats]
-        found: dict[int, Pairing] = {}
-        for pool in dict.fromkeys(pools):
-            inside = [k for k, own in enumerate(pools) if own == pool]
-            pairing = make_pairing(
-                [usable[k] for k in inside],
-                [int(counts[k]) for k in inside],
-                [groups[k] for k in inside],
-                balanced=self._task.balanced_groups,
-            )
-            found.update(dict.fromkeys((usable[k] for k in inside), pairing))
-        return found
 
     def _spots(self, index: int) -> NDArray[np.int64]:
         return self._task.row_spots(self._catalog.row(index))

@@ -100,9 +100,17 @@ class StillKnobs:
         )
 
     def picture(
-        self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator
+        self,
+        clips: Sequence[Clip],
+        plan: Plan,
+        rng: np.random.Generator,
+        *,
+        size_px: int | None = None,
     ) -> NDArray[np.uint8]:
-        """Cuts, scales, mirrors and colours the plan's frame: uint8 [3, S, S]; 14 values drawn."""
+        """Cuts, scales, mirrors and colours the plan's frame: uint8 [3, S, S]; 14 values drawn.
+
+        S is `size_px`, that of the task or the one given.
+        """
         found = clips[0].frames
         assert found is not None
         borders_px = plan.target["borders_px"]
@@ -122,5 +130,5 @@ class StillKnobs:
             grey_probability=self.grey_probability,
             rng=rng,
         )
-        shown = pictures.crop_resize(found[:1], box, size_px=self.size_px, flip=flip)
+        shown = pictures.crop_resize(found[:1], box, size_px=size_px or self.size_px, flip=flip)
         return color.apply(shown)[0]
