@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from avssl.catalog import Catalog
 from avssl.config import TrainConfig, read_config
-from avssl.data import Batches, BatchKey, Share
+from avssl.data import Batches, Share
 from avssl.errors import InputError
 from avssl.files import write_json
 from avssl.model import load_encoder
 from avssl.progress import progress_bar
+from avssl.run import folder
 from avssl.run.evaluate import evaluate
-from avssl.run.feed import num_evaluation_batches
-from avssl.run.folder import HEAD_FILE
+from avssl.run.feed import evaluation_keys
 from avssl.run.parallel import Processes, threads_beside_loaders
 from avssl.task import Learner, widths_of
 
@@ -43,20 +42,20 @@ def evaluate_pretext(
     config: TrainConfig = dataclasses.replace(
         read_config(run), num_evaluation_samples=num_samples, precision="fp32"
     )
-    path = Path(run) / HEAD_FILE
+    path = Path(run) / folder.HEAD_FILE
     if not getattr(config.task, "keeps_head", False):
         raise InputError(
             f"{run}: a run of {config.task.name}, which throws its head away; its scores on "
             "validation clips are in metrics.jsonl"
         )
     if not path.is_file():
-        raise InputError(f"{run}: no {HEAD_FILE} yet; finish it with `avssl resume {run}`")
+        raise InputError(f"{run}: no {folder.HEAD_FILE} yet; finish it with `avssl resume {run}`")
     catalog = Catalog.read(data).select(split=split)
     if not len(catalog):
         raise InputError(f"{data}: no clips in the split {split!r}")
     encoders = {stream: load_encoder(run, stream) for stream in config.task.streams}
     learner = Learner(task=config.task, encoders=encoders, widths=widths_of(encoders))
-    learner.head.load_state_dict(load_file(path))
+    folder.fill_head(learner, path)
     batches = Batches(
         task=config.task,
         train=catalog,
@@ -65,12 +64,12 @@ def evaluate_pretext(
         share=Share(batch_size=config.batch_size),
         num_evaluation_samples=num_samples,
     )
-    count = num_evaluation_batches(config)
-    with progress_bar("pretext", total=count, unit="batch", quiet=quiet) as bar:
+    keys = evaluation_keys(config)
+    with progress_bar("pretext", total=len(keys), unit="batch", quiet=quiet) as bar:
 
         def stream() -> Any:
-            for number in range(count):
-                yield batches[BatchKey(split="validation", number=number)]
+            for key in keys:
+                yield batches[key]
                 bar.advance()
 
         scores = evaluate(learner, stream(), config, Processes(device=torch.device("cpu")))
