@@ -80,7 +80,7 @@ def _joined(tasks: Mapping[str, Mapping[str, Any]], knobs: Mapping[str, Any]) ->
 
 
 def default_recipe(known: Mapping[str, Recipe]) -> str:
-    """Gives the name of the recipe that is taken where none is asked for; "" where there is none."""
+    """Gives the name of the recipe taken where none is asked for; "" where there is none."""
     return "small" if "small" in known else next(iter(known), "")
 
 
@@ -109,7 +109,11 @@ def _field_name(task_name: str) -> str:
 
 def _opened_class(kinds: Mapping[str, type], defaults: Mapping[str, Any]) -> type:
     fields = [
-        (_field_name(name), kind, dataclasses.field(default=defaults.get(name, dataclasses.MISSING)))
+        (
+            _field_name(name),
+            kind,
+            dataclasses.field(default=defaults.get(name, dataclasses.MISSING)),
+        )
         for name, kind in kinds.items()
     ]
     return dataclasses.make_dataclass(

@@ -1,8 +1,8 @@
 """Several tasks at once: one encoder for each stream, one head for each task.
 
-That complementary tasks make better features than either alone is a main point of the field: Doersch
-and Zisserman, "Multi-task Self-Supervised Visual Learning", ICCV 2017 (papers.md §5.5). Theirs ran
-beside each other on many machines, each with its own task; here they take turns.
+Complementary tasks can make better features than either alone: Doersch and Zisserman, "Multi-task
+Self-Supervised Visual Learning", ICCV 2017 (papers.md §5.5). Theirs ran beside each other on many
+machines, each with its own task; here they take turns.
 
     step      0    1    2    3    4    5   …       one task a step, on all processes
     task      rot  pos  pos  rot  pos  rot         encoder: trained in every step
@@ -56,7 +56,7 @@ class MultiKnobs:
     round_steps: int = 50
     """Steps for which turns are drawn at once."""
     least_share: float = 0.5
-    """Of "progress": share of an equal part of the steps that a task keeps though it stands still."""
+    """Of "progress": share of an equal part of the steps that no task falls below."""
     compare_rounds: int = 2
     """Of "progress": rounds whose mean loss is compared with that of as many before."""
     own_statistics: bool = True
@@ -68,9 +68,7 @@ class MultiKnobs:
 
     def __post_init__(self) -> None:
         if self.balance not in ("uniform", "loss-scale", "progress"):
-            raise InputError(
-                f"balance {self.balance!r}: must be uniform, loss-scale or progress"
-            )
+            raise InputError(f"balance {self.balance!r}: must be uniform, loss-scale or progress")
         if self.round_steps < 1 or self.compare_rounds < 1:
             raise InputError("round_steps and compare_rounds: must be 1 or more")
         if not 0 < self.least_share <= 1:

@@ -43,8 +43,8 @@ RECIPES: dict[str, Joint] = {
     "small": Joint(
         tasks={},
         settings=_SMALL,
-        about="For --tasks NAME NAME …, each with the knobs of its own first recipe; networks of the "
-        "first task's.",
+        about="For --tasks NAME NAME …, each with the knobs of its own first recipe; networks as "
+        "in the first task's.",
     ),
     "beast": Joint(
         tasks={"masked-autoencoding": {}, "frame-contrast": {}},
@@ -53,10 +53,10 @@ RECIPES: dict[str, Joint] = {
             "vision": "small-vit",
             "optim.clip_norm": 1.0,
         },
-        about="Masked pictures filled in, and moments of one video told from those of others, on one "
-        "vision transformer: what BEAST (arXiv 2507.09513) pretrains with on frames of one's own "
-        "experiment. There both losses are of one batch and the network is a ViT-B; here they take "
-        "turns and the network is small.",
+        about="Masked pictures filled in, and moments of one video told from those of others, on "
+        "one vision transformer: what BEAST (arXiv 2507.09513) pretrains with on frames of one's "
+        "own experiment. There both losses are of one batch; here they take turns, and the network "
+        "is small.",
     ),
 }
 """Name → recipe of `multi`."""

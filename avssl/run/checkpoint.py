@@ -135,7 +135,8 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 def read_below(path: str | os.PathLike[str], prefix: str) -> dict[str, Tensor]:
     """Reads the tensors of a checkpoint whose names begin with `prefix`, by their whole names."""
     with safe_open(path, framework="pt") as stream:
-        return {name: stream.get_tensor(name) for name in stream.keys() if name.startswith(prefix)}
+        names = [name for name in list(stream.keys()) if name.startswith(prefix)]
+        return {name: stream.get_tensor(name) for name in names}
 
 
 def restore(

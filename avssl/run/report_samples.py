@@ -62,9 +62,7 @@ def sample_sheet(
     return pictures, " ".join(told)
 
 
-def _sheet_of(
-    config: TrainConfig, name: str, *, num_samples: int
-) -> tuple[list[Picture], str]:
+def _sheet_of(config: TrainConfig, name: str, *, num_samples: int) -> tuple[list[Picture], str]:
     """Gives the samples of one task, of several the one that is named."""
     from avssl.data import EVALUATION_SEED, make_example
     from avssl.sample.order import evaluation_item, evaluation_rng

@@ -1,8 +1,8 @@
 """Which task each step belongs to, and what its loss counts: the loop's side of several tasks.
 
-    record  [rounds, tasks, 2]   sum of the loss over the samples of a finished round, and their number
-    row     [tasks, 2]           the same of the round under way; each process adds up its own part
-    scales  [tasks]              losses before the first step, where losses are divided by them
+    record  [rounds, tasks, 2]  of each finished round, the sum of the loss and the samples in it
+    row     [tasks, 2]          of the round under way; each process adds up its own part
+    scales  [tasks]             losses before the first step, where losses are divided by them
 
 These three are in the checkpoint, and all follows from them and the seed. The task decides the
 shares of round r from the rounds before r - 1 alone. So two rounds are known at any moment, and
