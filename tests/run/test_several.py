@@ -1,5 +1,6 @@
 """Several tasks at once: exact like one, and no task touches what is another's."""
 
+import copy
 import os
 import signal
 from pathlib import Path
@@ -169,6 +170,13 @@ def test_running_statistics_are_apart_and_the_first_ones_go_on(make_several) -> 
     )
     assert network.stem_norm.num_batches_tracked == 1  # type: ignore[union-attr]
     assert own["toy-rows/vision/network/stem_norm/num_batches_tracked"] == 2
+    # a copy, as the running mean of the weights is one, is about its own layers
+    copied = copy.deepcopy(learner)
+    copied(_batch(config, "toy-rows"))
+    assert network.stem_norm.num_batches_tracked == 1  # type: ignore[union-attr]
+    assert copied.encoders["vision"].network.stem_norm.num_batches_tracked == 1  # type: ignore
+    key = "statistics.toy-rows/vision/network/stem_norm/num_batches_tracked"
+    assert (learner.state_dict()[key], copied.state_dict()[key]) == (2, 3)
     # and each task is judged with its own
     learner.eval()
     batch = _batch(config, "toy-rows")
