@@ -15,10 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from avssl import downstream, pretext
+from avssl.config_tasks import (
+    closed,
+    default_recipe,
+    opened,
+    recipe_of_several,
+    task_from_json,
+    task_to_json,
+)
+from avssl.config_tasks import recipes as recipes
+from avssl.config_tasks import task_classes as task_classes
 from avssl.errors import InputError
 from avssl.files import write_json
-from avssl.task import Recipe
 from avssl.typed_json import from_json, known_name, to_json
 
 SCHEMA_VERSION = 1
@@ -152,24 +160,14 @@ class TrainConfig:
             )
 
 
-def task_classes() -> dict[str, type]:
-    """Gives name → class of all tasks, pretext and downstream."""
-    return {**pretext.TASKS, **getattr(downstream, "TASKS", {})}
-
-
-def recipes(task_name: str) -> dict[str, Recipe]:
-    """Gives recipe name → recipe of one task.
-
-    Raises:
-        InputError: there is no such task; names the nearest.
-    """
-    known_name("task", task_name, list(task_classes()), "see `avssl tasks`")
-    table = {**pretext.RECIPES, **getattr(downstream, "RECIPES", {})}
-    return dict(table.get(task_name, {}))
-
-
 def config_from_recipe(
-    task_name: str, recipe_name: str = "", *, data: Any, out: Any, **changes: Any
+    task_name: str,
+    recipe_name: str = "",
+    *,
+    data: Any,
+    out: Any,
+    tasks: Sequence[str] = (),
+    **changes: Any,
 ) -> TrainConfig:
     """Builds a configuration from a named recipe.
 
@@ -178,23 +176,26 @@ def config_from_recipe(
         recipe_name: such as "small"; empty takes "small", or the first that there is.
         data: prepared data set.
         out: folder of the run.
+        tasks: of "multi": the names of those that it joins, with the knobs and, of the first that
+            has one, the network of their own first recipes.
         **changes: fields of `TrainConfig` that differ from the recipe.
 
     Raises:
         InputError: no such task, recipe or field.
     """
     known = recipes(task_name)
-    recipe_name = recipe_name or ("small" if "small" in known else next(iter(known), ""))
+    recipe_name = recipe_name or default_recipe(known)
     if not recipe_name:
         return TrainConfig(task=task_classes()[task_name](), data=data, out=out, **changes)
     known_name(f"recipe of {task_name}", recipe_name, list(known), f"one of: {', '.join(known)}")
-    recipe = known[recipe_name]
+    recipe = recipe_of_several(known[recipe_name], tasks) if tasks else known[recipe_name]
     config = TrainConfig(task=recipe.task, data=data, out=out, recipe=recipe_name)
     return replaced(replaced(config, recipe.settings), changes)
 
 
 def replaced(config: Any, settings: Mapping[str, Any]) -> Any:
     """Gives `config` with dotted fields replaced, such as {"optim.lr": 1e-2}."""
+    config = opened(config)
     direct: dict[str, Any] = {}
     deeper: dict[str, dict[str, Any]] = {}
     names = [item.name for item in dataclasses.fields(config)]
@@ -207,7 +208,7 @@ def replaced(config: Any, settings: Mapping[str, Any]) -> Any:
             direct[name] = value
     for name, inner in deeper.items():
         direct[name] = replaced(direct.get(name, getattr(config, name)), inner)
-    return dataclasses.replace(config, **direct)
+    return closed(dataclasses.replace(config, **direct))
 
 
 def config_to_json(config: TrainConfig) -> dict[str, Any]:
@@ -217,8 +218,7 @@ def config_to_json(config: TrainConfig) -> dict[str, Any]:
         for item in dataclasses.fields(config)
         if item.name != "task"
     }
-    task = {"name": config.task.name, **to_json(config.task)}
-    return {"schema_version": SCHEMA_VERSION, "task": task, **values}
+    return {"schema_version": SCHEMA_VERSION, "task": task_to_json(config.task), **values}
 
 
 def config_from_json(value: Mapping[str, Any]) -> TrainConfig:
@@ -233,15 +233,8 @@ def config_from_json(value: Mapping[str, Any]) -> TrainConfig:
         raise InputError(
             f"configuration: schema version {version}, this avssl reads {SCHEMA_VERSION}"
         )
-    task = values.pop("task", None)
-    if not isinstance(task, dict) or "name" not in task:
-        raise InputError(f"configuration: task {task!r}: must be an object with a name")
-    knobs = {key: inner for key, inner in task.items() if key != "name"}
-    classes = task_classes()
-    known_name("task", task["name"], list(classes), "see `avssl tasks`")
-    return from_json(
-        TrainConfig, {**values, "task": from_json(classes[task["name"]], knobs, "task")}, ""
-    )
+    task = task_from_json(values.pop("task", None))
+    return from_json(TrainConfig, {**values, "task": task}, "")
 
 
 def write_config(config: TrainConfig, directory: str | os.PathLike[str]) -> None:

@@ -5,13 +5,15 @@ batches and a run resumes at any step. Workers assemble whole batches in numpy (
 the main process only moves them to the device.
 
     BatchKey(split="train", number=k) → positions k·B + r·b … k·B + (r + 1)·b - 1 → {name: tensor}
+
+Of several tasks, each has an order of its own, and k counts its own batches.
 """
 
 import contextlib
 import functools
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from avssl.catalog import Catalog
-from avssl.errors import AvsslError
+from avssl.errors import AvsslError, InputError
 from avssl.records import Clip, Example, FrameSpan, Plan
-from avssl.sample.order import Order, evaluation_item, evaluation_rng, sample_rng
-from avssl.task import Task
+from avssl.sample.order import Order, evaluation_item, evaluation_rng, sample_rng, seed_of_task
+from avssl.task import Task, parts_of
 
 EVALUATION_SEED = 20_260_101
 """Every run evaluates on the same samples, whatever its seed."""
@@ -39,7 +41,10 @@ class BatchKey:
     split: str
     """"train" or "validation"."""
     number: int
-    """The step, or the number of the batch within the evaluation."""
+    """The step, or the number of the batch within the evaluation; of several tasks that are trained
+    in turns, each counts its own."""
+    task: str = ""
+    """Which of several tasks; "" where there is one alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +98,31 @@ def make_example(
     return plan, task.transform(clips, plan, transform_rng)
 
 
+def items_of(task: Any, catalog: Catalog) -> dict[str, NDArray[np.int64]]:
+    """Gives name → rows to sample from, for each of several tasks; {"": rows} of one alone.
+
+    Raises:
+        InputError: no row can be used; of several tasks, names the one.
+    """
+    found = {}
+    for name, part in parts_of(task).items():
+        try:
+            found[name] = part.items(catalog)
+        except InputError as error:
+            raise InputError(f"{name}: {error}" if name else str(error)) from error
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """One task and the order of its samples."""
+
+    task: Task
+    items: NDArray[np.int64]
+    evaluation_items: NDArray[np.int64]
+    order: Order
+
+
 class Batches(Dataset):
     """Batches by key: what runs inside a loader's worker. Pickles; opens files where it is used."""
 
@@ -109,7 +139,7 @@ class Batches(Dataset):
         """Plans nothing yet.
 
         Args:
-            task: the task.
+            task: the task, or several (`avssl.task.parts_of`), each with an order of its own.
             train: rows to train on.
             validation: rows to evaluate on, or None.
             seed: of the run; evaluation has its own.
@@ -121,11 +151,16 @@ class Batches(Dataset):
         """
         self.task, self.train, self.validation = task, train, validation
         self.seed, self.share = seed, share
-        self.items = task.items(train)
-        self.order = Order(len(self.items), seed)
-        self.evaluation_items = (
-            np.zeros(0, dtype=np.int64) if validation is None else task.items(validation)
-        )
+        held_out = {} if validation is None else items_of(task, validation)
+        self.parts = {
+            name: _Part(
+                task=parts_of(task)[name],
+                items=items,
+                evaluation_items=held_out.get(name, np.zeros(0, dtype=np.int64)),
+                order=Order(len(items), seed_of_task(seed, name)),
+            )
+            for name, items in items_of(task, train).items()
+        }
         self.num_evaluation_samples = num_evaluation_samples
         self._fetchers: dict[tuple[int, Path], Any] = {}
 
@@ -141,7 +176,7 @@ class Batches(Dataset):
         batch: dict[str, NDArray[Any]] = {}
         positions = self.share.positions(key.number)
         for place, position in enumerate(positions):
-            example = self.example(key.split, position)
+            example = self.example(key.split, position, key.task)
             if not batch:
                 batch = {
                     name: np.empty((len(positions), *array.shape), dtype=array.dtype)
@@ -149,23 +184,31 @@ class Batches(Dataset):
                 }
             for name, array in example.arrays.items():
                 batch[name][place] = array
-        return {name: torch.from_numpy(array) for name, array in batch.items()}
+        prefix = f"{key.task}/" if key.task else ""
+        return {f"{prefix}{name}": torch.from_numpy(array) for name, array in batch.items()}
 
-    def example(self, split: str, position: int) -> Example:
-        """Makes the sample at one position: of the run, or of the evaluation (which wraps)."""
+    def example(self, split: str, position: int, task: str = "") -> Example:
+        """Makes the sample at one position: of the run, or of the evaluation (which wraps).
+
+        Args:
+            split: "train" or "validation".
+            position: of several tasks, each counts its own.
+            task: which of them.
+        """
+        part = self.parts[task]
         if split == "train":
-            epoch, item = self.order.at(position)
-            catalog, index = self.train, int(self.items[item])
-            rng = sample_rng(self.seed, epoch, position)
+            epoch, item = part.order.at(position)
+            catalog, index = self.train, int(part.items[item])
+            rng = sample_rng(part.order.seed, epoch, position)
         else:
             assert self.validation is not None
             place = position % self.num_evaluation_samples
-            items = self.evaluation_items
+            items = part.evaluation_items
             number = evaluation_item(len(items), place, num_samples=self.num_evaluation_samples)
             catalog, index = self.validation, int(items[number])
             rng = evaluation_rng(EVALUATION_SEED, place)
         open_fetcher = functools.partial(self._fetcher, catalog)
-        return make_example(self.task, catalog, open_fetcher, index=index, rng=rng)[1]
+        return make_example(part.task, catalog, open_fetcher, index=index, rng=rng)[1]
 
     def _fetcher(self, catalog: Catalog) -> Any:
         """Opens files in the process that reads them: an open file must not cross a fork."""
@@ -192,7 +235,7 @@ class _Guarded(Dataset):
 
 def load(
     batches: Batches,
-    keys: Sequence[BatchKey],
+    keys: Iterable[BatchKey],
     *,
     num_workers: int,
     pin_memory: bool,
@@ -205,7 +248,7 @@ def load(
 
     Args:
         batches: what makes them.
-        keys: the batches wanted.
+        keys: the batches wanted; at most num_workers x prefetch of them are asked for ahead.
         num_workers: processes; 0 makes each batch here when it is asked for.
         pin_memory: put them where a GPU can copy from without waiting.
         prefetch: batches that each worker makes ahead.
@@ -217,7 +260,7 @@ def load(
     loader = DataLoader(
         _Guarded(batches),
         batch_size=None,
-        sampler=keys,
+        sampler=keys,  # type: ignore[arg-type]  (it is iterated once, and needs no length)
         num_workers=num_workers,
         pin_memory=pin_memory,
         prefetch_factor=prefetch if num_workers else None,

@@ -8,8 +8,9 @@ Adding a task is one file in `pretext/` and one line in the registry: flags, hel
 audit and the table in the docs follow from the object.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from avssl.catalog import Catalog
 from avssl.errors import InputError
+from avssl.model.statistics import OwnStatistics
 from avssl.records import Clip, Example, Plan, Shortcut, Step
 
 Batch = Mapping[str, Tensor]
@@ -40,6 +42,10 @@ class Task(Protocol):
     encoders away and says whether it did; `keeps_head = True`, where the head is what is wanted;
     `drawn(out, batch)`, pictures uint8 [H, W, 3] with the answers drawn in, for the report.
     Metrics whose names begin with "_" go to `scores` alone.
+
+    Several tasks at once (`avssl.pretext.multi`) are one object too, with `parts`, name → task. A
+    batch is of one of them: the names of its tensors are "TASK/NAME", and so are those of metrics
+    and scores. It plans nothing itself.
     """
 
     name: ClassVar[str]
@@ -112,12 +118,25 @@ class Recipe:
     """What it is, its source, how long it takes on what, and the number to expect."""
 
 
+def parts_of(task: Any) -> dict[str, Any]:
+    """Gives name → task of the tasks that are trained in turns; {"": task} where it is one."""
+    return getattr(task, "parts", None) or {"": task}
+
+
+def task_of(batch: Mapping[str, Any]) -> str:
+    """Gives the name of the task that a batch is of; "" where there is one task alone."""
+    return next(iter(batch)).rpartition("/")[0]
+
+
 class Learner(nn.Module):
     """Encoders, head and loss in one forward pass.
 
     Everything that has a gradient is inside, so that data-parallel wrappers and compilers wrap one
     object and no task can bypass the synchronisation of gradients.
     """
+
+    statistics: OwnStatistics | None
+    """Running statistics of each of several tasks, where they are kept apart."""
 
     def __init__(
         self, *, task: Task, encoders: Mapping[str, nn.Module], widths: Mapping[str, int]
@@ -127,6 +146,9 @@ class Learner(nn.Module):
         self.encoders = nn.ModuleDict(dict(encoders))
         self.head = task.head(widths)
         self.frozen = bool(hasattr(task, "freeze") and task.freeze(encoders))  # type: ignore[attr-defined]
+        names = task.apart if hasattr(task, "apart") else ()  # type: ignore[attr-defined]
+        self.statistics = OwnStatistics(encoders, names) if names else None
+        self._compiled: dict[str, Callable[[Batch], Step]] = {}
 
     def train(self, mode: bool = True) -> "Learner":
         """Sets training mode; frozen encoders stay in evaluation mode (BatchNorm, dropout)."""
@@ -135,19 +157,46 @@ class Learner(nn.Module):
             self.encoders.eval()
         return self
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles the step of each task by itself; takes what `torch.compile` takes."""
+        import torch._dynamo.config as limits
+
+        names = parts_of(self.task)
+        # they share their code, which torch compiles so many times before it gives up
+        limits.recompile_limit = max(limits.recompile_limit, 4 * len(names))
+        self._compiled = {name: torch.compile(self._step, *args, **kwargs) for name in names}
+
     def outputs(self, batch: Batch) -> Outputs:
         """Runs the networks without the loss."""
-        return self.task.predict(dict(self.encoders.items()), self.head, batch)
+        with self._statistics_of(batch):
+            return self._outputs(batch)
 
     def forward(self, batch: Batch) -> Step:
-        """Gives the loss and the sums to report: the mean of `loss` and of every metric."""
-        out = self.outputs(batch)
+        """Gives the loss and the sums to report: the mean of `loss` and of every metric.
+
+        Of several tasks "loss" has the batch's own, and "TASK/loss" the same again.
+        """
+        with self._statistics_of(batch):
+            return self._compiled.get(task_of(batch), self._step)(batch)
+
+    def _statistics_of(self, batch: Batch) -> contextlib.AbstractContextManager[None]:
+        """Outside of what is compiled: layers are given other tensors for a while."""
+        name = task_of(batch)
+        return self.statistics.of(name) if self.statistics else contextlib.nullcontext()
+
+    def _outputs(self, batch: Batch) -> Outputs:
+        return self.task.predict(dict(self.encoders.items()), self.head, batch)
+
+    def _step(self, batch: Batch) -> Step:
+        out = self._outputs(batch)
         loss = self.task.loss(out, batch)
         num_samples = next(iter(batch.values())).shape[0]
         count = torch.tensor(num_samples, dtype=torch.float64, device=loss.device)
         sums = {"loss": torch.stack([loss.detach().double() * count, count])}
+        if name := task_of(batch):
+            sums[f"{name}/loss"] = sums["loss"]
         for name, value in self.task.metrics(out, batch).items():
-            if name.startswith("_"):
+            if name.rpartition("/")[2].startswith("_"):
                 continue
             sums[name] = torch.stack([value.detach().double().sum(), count])
         return Step(loss=loss, sums=sums)
@@ -210,12 +259,13 @@ def two_class_scores(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, fl
 
 def describe(task: Any) -> str:
     """Gives one line: the task's name and the knobs that differ from their defaults."""
+    parts = getattr(task, "parts", {})
     changed = [
         f"{item.name}={_in_short(getattr(task, item.name))}"
         for item in dataclasses.fields(task)
-        if getattr(task, item.name) != item.default
+        if getattr(task, item.name) != item.default and not (parts and item.name == "tasks")
     ]
-    return f"{task.name}({', '.join(changed)})"
+    return f"{task.name}({', '.join([*map(describe, parts.values()), *changed])})"
 
 
 def _in_short(value: Any) -> str:

@@ -112,6 +112,8 @@ def command(arguments: Sequence[str]) -> int:
     options, knobs = parser.parse_known_args(list(arguments))
     if options.samples < LEAST_SAMPLES:
         raise InputError(f"--samples {options.samples}: must be {LEAST_SAMPLES} or more")
+    if options.task == "multi":
+        raise InputError("multi: its tasks are audited one by one, as in `avssl audit rotation …`")
     config = parse(options.task, options.recipe, ["--data", options.data, "--out", "-", *knobs])
     run = None
     if options.run:

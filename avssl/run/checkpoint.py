@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file a step, whole or not there at all.
 
     checkpoints/step_00000500.safetensors
-        model/…   ema/…   optimizer/WEIGHT/STATE   sums/METRIC      metadata: step, data fingerprint
+        model/…   ema/…   optimizer/WEIGHT/STATE   sums/METRIC   turns/…
+        metadata: step, data fingerprint
 
 Nothing is pickled. The state of the loader and of random numbers is not in it because there is
 none: both are functions of (seed, step). Under FSDP2 the weights are gathered, so a checkpoint does
@@ -51,10 +52,12 @@ def gather_state(
     ema: nn.Module | None,
     optimizer: torch.optim.Optimizer,
     sums: Mapping[str, Tensor],
+    more: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Gathers all that a run needs to go on: name → tensor on the CPU.
 
-    Every process has to call it (shards are gathered); only one writes the result.
+    Every process has to call it (shards are gathered); only one writes the result. `more` goes in
+    under its own names.
     """
     state = {f"model/{name}": value for name, value in learner.state_dict().items()}
     if ema is not None:
@@ -63,7 +66,7 @@ def gather_state(
         for key, value in optimizer.state.get(weight, {}).items():
             if isinstance(value, Tensor):
                 state[f"optimizer/{name}/{key}"] = value
-    state |= {f"sums/{name}": value for name, value in sums.items()}
+    state |= {f"sums/{name}": value for name, value in sums.items()} | dict(more or {})
     return {name: _whole(value) for name, value in state.items()}
 
 
@@ -127,6 +130,13 @@ def read_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
 def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Reads everything that a checkpoint holds: name → tensor on the CPU."""
     return load_file(path)
+
+
+def read_below(path: str | os.PathLike[str], prefix: str) -> dict[str, Tensor]:
+    """Reads the tensors of a checkpoint whose names begin with `prefix`, by their whole names."""
+    with safe_open(path, framework="pt") as stream:
+        names = [name for name in list(stream.keys()) if name.startswith(prefix)]
+        return {name: stream.get_tensor(name) for name in names}
 
 
 def restore(

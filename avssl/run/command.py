@@ -11,11 +11,13 @@ from pathlib import Path
 
 from avssl.catalog import Catalog
 from avssl.config import TrainConfig, config_from_recipe, recipes, task_classes
+from avssl.config_tasks import closed, opened
 from avssl.errors import AvsslError, InputError
 
 _FRAME = re.compile(r"^[-─╭╰╮╯+]{3}.*$|^[│|]|[│|]$")  # a rule of the box, or its sides
 _TRAIN_USAGE = """\
 usage: avssl train TASK --data DST --out RUN [--init REF] [--recipe NAME] [--FIELD VALUE …]
+       avssl train multi --tasks NAME NAME … --data DST --out RUN [--task.NAME.FIELD VALUE …]
 
 Trains a task on a prepared data set and leaves its encoders in the folder RUN. Stop it at any
 moment; the same command, or `avssl resume RUN`, goes on from the newest checkpoint.
@@ -90,8 +92,13 @@ def parse(task_name: str, recipe_name: str, words: Sequence[str]) -> TrainConfig
     """
     import tyro
 
+    words = list(words)
+    names = _take_all(words, "--tasks")
     # tyro leaves "required" standing where a default instance holds this mark.
-    start = config_from_recipe(task_name, recipe_name, data=tyro.MISSING, out=tyro.MISSING)
+    start = config_from_recipe(
+        task_name, recipe_name, data=tyro.MISSING, out=tyro.MISSING, tasks=names
+    )
+    start = dataclasses.replace(start, task=opened(start.task))
     known = recipes(task_name)
     about = "\n\n".join(f"recipe {name}: {recipe.about}" for name, recipe in known.items())
     summary = task_classes()[task_name].summary
@@ -102,15 +109,18 @@ def parse(task_name: str, recipe_name: str, words: Sequence[str]) -> TrainConfig
                 TrainConfig,
                 default=start,
                 prog=f"avssl train {task_name}",
-                args=list(words),
+                args=words,
                 description=f"{summary}\n\n{about}",
             )
     except SystemExit as stop:
         if not stop.code:
             raise
         raise InputError(_one_line(errors.getvalue())) from None
+    task = closed(config.task)
+    if not getattr(task, "parts", True):
+        raise InputError(f"{task_name}: which tasks? --tasks NAME NAME …, see `avssl tasks`")
     return dataclasses.replace(
-        config, data=str(Path(config.data).absolute()), out=str(Path(config.out))
+        config, task=task, data=str(Path(config.data).absolute()), out=str(Path(config.out))
     )
 
 
@@ -135,7 +145,8 @@ def _task_lines() -> str:
     lines = []
     for name, kind in classes.items():
         try:
-            blind = ", ".join(f"{k} {v:g}" for k, v in kind().trivial(empty).items())
+            known = kind().trivial(empty)
+            blind = ", ".join(f"{k} {v:g}" for k, v in known.items()) or "of each"
         except (AvsslError, ValueError, ZeroDivisionError, IndexError):
             blind = "depends on the data"
         lines.append(f"  {name:<{width}}  {kind.summary} (blind guess: {blind})")
@@ -155,6 +166,19 @@ def _take(words: list[str], flag: str) -> str:
             del words[place : place + 2]
             return value
     return ""
+
+
+def _take_all(words: list[str], flag: str) -> list[str]:
+    """Takes `flag VALUE VALUE …` out of `words` and gives the values, up to the next flag."""
+    if flag not in words:
+        return []
+    start = words.index(flag)
+    stop = next((k for k in range(start + 1, len(words)) if words[k].startswith("-")), len(words))
+    values = words[start + 1 : stop]
+    if not values:
+        raise InputError(f"{flag} needs names, as in {flag} rotation relative-position")
+    del words[start:stop]
+    return values
 
 
 def _whole(text: str, flag: str) -> int | None:

@@ -9,11 +9,13 @@ from torch import Tensor, device
 
 from avssl.catalog import Catalog
 from avssl.config import TrainConfig
-from avssl.data import Batches, BatchKey, Share
+from avssl.data import Batches, BatchKey, Share, items_of
 from avssl.errors import InputError
 from avssl.files import replacing
 from avssl.run import folder
 from avssl.run.parallel import Processes
+from avssl.run.turns import Turns
+from avssl.task import parts_of
 
 
 def due(every: int, done: int, config: TrainConfig) -> bool:
@@ -37,7 +39,8 @@ class KeptBatches(Batches):
         """Makes or reads one batch; see `Batches`."""
         from safetensors.torch import load_file, save_file
 
-        path = self.directory / f"{key.split}_{key.number}.safetensors"
+        of = f"_{key.task}" if key.task else ""
+        path = self.directory / f"{key.split}{of}_{key.number}.safetensors"
         if path.is_file():
             return load_file(path)
         batch = super().__getitem__(key)
@@ -74,7 +77,7 @@ def make_batches(
     validation = catalog.select(split="validation") if config.num_evaluation_samples else None
     if validation is not None:
         try:
-            config.task.items(validation)
+            items_of(config.task, validation)
         except InputError as error:
             validation = None
             if not quiet:
@@ -90,18 +93,29 @@ def make_batches(
     )
 
 
-def batch_keys(config: TrainConfig, *, start: int, evaluates: bool) -> Iterator[BatchKey]:
-    """Gives the batches from step `start` on, evaluations included, in the order of their use."""
+def batch_keys(
+    config: TrainConfig, turns: Turns, *, start: int, evaluates: bool
+) -> Iterator[BatchKey]:
+    """Gives the batches from step `start` on, evaluations included, in the order of their use.
+
+    What is due next is found out as late as it is asked for: see `avssl.run.turns`.
+    """
+    yield from turns.keys_to_measure(start)
     for step in range(start, config.steps):
-        yield BatchKey(split="train", number=step)
+        name, number = turns.at(step)
+        yield BatchKey(split="train", task=name, number=number)
         if evaluates and due(config.evaluate_every, step + 1, config):
-            for number in range(num_evaluation_batches(config)):
-                yield BatchKey(split="validation", number=number)
+            yield from evaluation_keys(config)
 
 
-def num_evaluation_batches(config: TrainConfig) -> int:
-    """Gives the number of batches of one evaluation."""
-    return math.ceil(config.num_evaluation_samples / config.batch_size)
+def evaluation_keys(config: TrainConfig) -> list[BatchKey]:
+    """Gives the batches of one evaluation: of each task in its turn."""
+    count = math.ceil(config.num_evaluation_samples / config.batch_size)
+    return [
+        BatchKey(split="validation", task=name, number=number)
+        for name in parts_of(config.task)
+        for number in range(count)
+    ]
 
 
 def to_device(batch: dict[str, Tensor], where: device) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from avssl import __version__
@@ -30,6 +30,7 @@ from avssl.task import Learner, describe
 
 RUN_FILE = "run.json"
 HEAD_FILE = "head.safetensors"
+_STATISTICS = "statistics."
 _MAY_DIFFER = ("out", "data", "workers", "recipe", "tensorboard", "keep_checkpoints")
 """Fields that change no result: the data are checked by their fingerprint."""
 
@@ -231,7 +232,8 @@ class Notes:
 
         Args:
             encoders: the bare encoders, on the CPU; filled from `state`.
-            head: the head where it is kept: written to `head.safetensors`.
+            head: the head where it is kept: written to `head.safetensors`, with the statistics of
+                several tasks.
             state: what the checkpoint holds.
             step: steps done.
             scores: of the last evaluation.
@@ -242,7 +244,9 @@ class Notes:
         encoders.load_state_dict(_below(state, f"{part}/encoders."))
         if head is not None:
             with replacing(Path(self._config.out) / HEAD_FILE) as temporary:
-                save_file(_below(state, f"{part}/head."), temporary)
+                kept = _below(state, f"{part}/{_STATISTICS}")
+                apart = {f"{_STATISTICS}{name}": value for name, value in kept.items()}
+                save_file({**_below(state, f"{part}/head."), **apart}, temporary)
         metadata = {
             **self._facts,
             "step": step,
@@ -251,6 +255,16 @@ class Notes:
         }
         for stream, encoder in encoders.items():
             save_encoder(encoder, self._config.out, metadata=metadata, stream=stream)  # type: ignore[arg-type]
+
+
+def fill_head(learner: Learner, path: Path) -> None:
+    """Fills the head from a run's `head.safetensors`, and the statistics of several tasks."""
+    state = load_file(path)
+    apart = _below(state, _STATISTICS)
+    if learner.statistics:
+        learner.statistics.load_state_dict(apart)
+    own = {k: value for k, value in state.items() if not k.startswith(_STATISTICS)}
+    learner.head.load_state_dict(own)
 
 
 def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +12,10 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from avssl.config import TrainConfig
 from avssl.data import choose_num_workers, num_cores
 from avssl.errors import InputError
-from avssl.task import Learner
+from avssl.task import Learner, parts_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,11 @@ def processes(device: str, parallel: str = "ddp") -> Iterator[Processes]:
             dist.destroy_process_group()
 
 
+def autocast(config: TrainConfig, device: torch.device) -> Any:
+    """Gives the context of the run's arithmetic."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16")
+
+
 @contextlib.contextmanager
 def threads_beside_loaders(here: Processes) -> Iterator[None]:
     """Leaves cores to the loaders: networks on the CPU use the others, OMP_NUM_THREADS as given.
@@ -90,7 +97,7 @@ def threads_beside_loaders(here: Processes) -> Iterator[None]:
 def wrap(learner: Learner, *, parallel: str, processes: Processes) -> nn.Module:
     """Wraps the learner for several processes: its forward pass then averages the gradients.
 
-    "fsdp2" puts each encoder, the head and the whole in shards; "ddp" copies.
+    "fsdp2" puts each encoder, each head and the whole in shards; "ddp" copies.
     """
     if parallel == "fsdp2":
         shard(learner, processes=processes)
@@ -99,15 +106,16 @@ def wrap(learner: Learner, *, parallel: str, processes: Processes) -> nn.Module:
         return learner
     from torch.nn.parallel import DistributedDataParallel
 
+    parts = parts_of(learner.task).values()
     ids = [processes.device.index] if processes.device.type == "cuda" else None
     return DistributedDataParallel(
         learner,
         device_ids=ids,
         gradient_as_bucket_view=True,
-        # a task that hands an earlier layer on leaves the encoder's later weights unused
-        find_unused_parameters=any(
-            getattr(learner.task, name, "") for name in ("layer", "sound_layer")
-        ),
+        # a task that hands an earlier layer on leaves the encoder's later weights unused, and one
+        # of several leaves the heads of the others
+        find_unused_parameters=len(parts) > 1
+        or any(getattr(part, name, "") for part in parts for name in ("layer", "sound_layer")),
     )
 
 
@@ -117,7 +125,9 @@ def shard(learner: Learner, *, processes: Processes) -> None:
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
     mesh = init_device_mesh(processes.device.type, (processes.num,))
-    for part in (*learner.encoders.values(), learner.head):
+    several = len(parts_of(learner.task)) > 1
+    heads = learner.head.children() if several else (learner.head,)
+    for part in (*learner.encoders.values(), *heads):
         if any(True for _ in part.parameters()):
             fully_shard(part, mesh=mesh)
     fully_shard(learner, mesh=mesh)

@@ -10,13 +10,13 @@ import torch
 
 from avssl.catalog import Catalog
 from avssl.config import TrainConfig, read_config
-from avssl.data import Batches, BatchKey, Share
+from avssl.data import Batches, Share
 from avssl.errors import InputError
 from avssl.files import write_json
 from avssl.model.storage import encoder_file_name
 from avssl.progress import progress_bar
 from avssl.run.evaluate import evaluate
-from avssl.run.feed import num_evaluation_batches
+from avssl.run.feed import evaluation_keys
 from avssl.run.parallel import Processes, threads_beside_loaders
 from avssl.run.trained import trained_learner
 
@@ -55,12 +55,12 @@ def evaluate_pretext(
         share=Share(batch_size=config.batch_size),
         num_evaluation_samples=num_samples,
     )
-    count = num_evaluation_batches(config)
-    with progress_bar("pretext", total=count, unit="batch", quiet=quiet) as bar:
+    keys = evaluation_keys(config)
+    with progress_bar("pretext", total=len(keys), unit="batch", quiet=quiet) as bar:
 
         def stream() -> Any:
-            for number in range(count):
-                yield batches[BatchKey(split="validation", number=number)]
+            for key in keys:
+                yield batches[key]
                 bar.advance()
 
         scores = evaluate(learner, stream(), config, Processes(device=torch.device("cpu")))

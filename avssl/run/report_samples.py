@@ -5,6 +5,7 @@ shows crops, flips and colours exactly as the network meets them.
 """
 
 import base64
+import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from avssl.catalog import Catalog
 from avssl.config import TrainConfig
 from avssl.errors import AvsslError
 from avssl.records import Example, FrameSpan, Plan, SoundSpan
+from avssl.task import parts_of
 
 NUM_SAMPLES = 12
 NUM_FRAMES = 12
@@ -43,14 +45,31 @@ def sample_sheet(
     """Gives samples of the evaluation (of training where nothing is held out), with the answers.
 
     Returns:
-        The pictures, and one line about them or about why there are none.
+        The pictures, and one line about them or about why there are none. Several tasks share the
+        number.
     """
+    parts = parts_of(config.task)
+    pictures: list[Picture] = []
+    told: list[str] = []
+    for name in parts:
+        num = max(1, round(num_samples / len(parts)))
+        found, line = _sheet_of(config, name, num_samples=num)
+        if name:
+            found = [dataclasses.replace(one, caption=f"{name}: {one.caption}") for one in found]
+        pictures += found
+        if line not in told:
+            told.append(line)
+    return pictures, " ".join(told)
+
+
+def _sheet_of(config: TrainConfig, name: str, *, num_samples: int) -> tuple[list[Picture], str]:
+    """Gives the samples of one task, of several the one that is named."""
     from avssl.data import EVALUATION_SEED, make_example
     from avssl.sample.order import evaluation_item, evaluation_rng
 
-    task = config.task
+    task = parts_of(config.task)[name]
     try:
-        catalog, split = _held_out(config)
+        catalog, split = _held_out(config, task)
         items = task.items(catalog)
         num_places = max(config.num_evaluation_samples, num_samples)
         fetcher = _fetcher(catalog)
@@ -62,7 +81,7 @@ def sample_sheet(
             made.append(make_example(task, catalog, lambda: fetcher, index=index, rng=rng))
     except (AvsslError, OSError) as error:
         return [], f"No samples are shown: {error}"
-    answers, drawn, why = _answers(config, [example for _, example in made])
+    answers, drawn, why = _answers(config, name, [example for _, example in made])
     pictures = []
     for number, (plan, example) in enumerate(made):
         image = drawn[number] if drawn else strip(example.arrays)
@@ -117,11 +136,11 @@ def _fetcher(catalog: Catalog) -> Any:
     return Fetcher(catalog.directory)
 
 
-def _held_out(config: TrainConfig) -> tuple[Catalog, str]:
+def _held_out(config: TrainConfig, task: Any) -> tuple[Catalog, str]:
     whole = Catalog.read(config.data)
     validation = whole.select(split="validation")
     try:
-        config.task.items(validation)
+        task.items(validation)
         return validation, "validation"
     except AvsslError:
         return whole.select(split="train"), "train"
@@ -189,7 +208,7 @@ def _note(
 
 
 def _answers(
-    config: TrainConfig, examples: Sequence[Example]
+    config: TrainConfig, name: str, examples: Sequence[Example]
 ) -> tuple[NDArray[np.float64] | None, list[NDArray[np.uint8]], str]:
     """Runs the newest checkpoint on the examples.
 
@@ -210,14 +229,14 @@ def _answers(
         learner, step = trained_learner(config)
     except (AvsslError, OSError) as error:
         return None, [], f"No answers: {str(error).splitlines()[0]}"
+    task, prefix = parts_of(config.task)[name], f"{name}/" if name else ""
     batch = {
-        name: torch.from_numpy(np.stack([example.arrays[name] for example in examples]))
-        for name in examples[0].arrays
+        key: torch.from_numpy(np.stack([example.arrays[key] for example in examples]))
+        for key in examples[0].arrays
     }
     said = f"Answers of the network after {step:,} steps."
-    task: Any = learner.task
     with torch.no_grad():
-        out = learner.outputs(batch)
+        out = learner.outputs({f"{prefix}{key}": value for key, value in batch.items()})
         metrics = task.metrics(out, batch)
         drawn = list(task.drawn(out, batch)) if hasattr(task, "drawn") else []
     shares = None

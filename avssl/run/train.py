@@ -23,7 +23,7 @@ from avssl.data import choose_num_workers, dead_workers_in_one_line, load
 from avssl.errors import AvsslError, InputError
 from avssl.progress import progress_bar
 from avssl.run import checkpoint, folder
-from avssl.run.evaluate import autocast, evaluate
+from avssl.run.evaluate import evaluate
 from avssl.run.feed import batch_keys, due, make_batches, parts, to_device
 from avssl.run.log import Clock, RunLog, last_scores
 from avssl.run.optim import (
@@ -36,6 +36,7 @@ from avssl.run.optim import (
 from avssl.run.parallel import (
     Processes,
     any_process,
+    autocast,
     processes,
     reduce_sums,
     shard,
@@ -44,7 +45,8 @@ from avssl.run.parallel import (
     wrap,
 )
 from avssl.run.stopping import Stopped, StopSignals
-from avssl.task import Learner, widths_of
+from avssl.run.turns import Turns
+from avssl.task import Learner, parts_of, task_of, widths_of
 
 
 def train(config: TrainConfig, *, quiet: bool = False, kept_batches: Path | None = None) -> Path:
@@ -112,12 +114,14 @@ def build_learner(config: TrainConfig) -> Learner:
             encoders[stream] = build_encoder(
                 getattr(config, stream), stream=stream, seed=config.seed
             )
-    asked = getattr(config.task, "rate_hz", None)
-    if "sound" in encoders and asked != encoders["sound"].rate_hz:
-        raise InputError(
-            f"task.rate_hz {asked}: the sound encoder {encoders['sound'].name} hears "
-            f"{encoders['sound'].rate_hz} Hz; give --task.rate-hz {encoders['sound'].rate_hz}"
-        )
+    for name, part in parts_of(config.task).items():
+        asked, of = getattr(part, "rate_hz", None), f"{name}." if name else ""
+        if "sound" in part.streams and asked != encoders["sound"].rate_hz:
+            raise InputError(
+                f"task.{of.replace('-', '_')}rate_hz {asked}: the sound encoder "
+                f"{encoders['sound'].name} hears {encoders['sound'].rate_hz} Hz; give "
+                f"--task.{of}rate-hz {encoders['sound'].rate_hz}"
+            )
     torch.manual_seed(config.seed)
     return Learner(task=config.task, encoders=encoders, widths=widths_of(encoders)).train()
 
@@ -155,10 +159,11 @@ def _train(
 
     # Where the weights come from, first match: 1. the run's own newest checkpoint; 2. `init`
     # (in build_learner); 3. the seed (there too).
-    start, sums = 0, {}
+    start, sums, turns = 0, {}, Turns(config, here)
     if saved := checkpoint.list_checkpoints(directory):
         start = folder.check_facts(saved[-1], config, catalog.fingerprint())
         sums = checkpoint.restore(saved[-1], learner=learner, ema=ema, optimizer=optimizer)
+        turns.restore(checkpoint.read_below(saved[-1], turns.prefix))
         # They are totals over all processes: one of them goes on with them.
         sums = {
             k: (v if here.first else torch.zeros_like(v)).to(here.device) for k, v in sums.items()
@@ -169,16 +174,19 @@ def _train(
     def save(done: int) -> None:
         log.flush()
         totals = reduce_sums(sums)
-        state = checkpoint.gather_state(learner=learner, ema=ema, optimizer=optimizer, sums=totals)
+        state = checkpoint.gather_state(
+            learner=learner, ema=ema, optimizer=optimizer, sums=totals, more=turns.state()
+        )
         if here.first:
             facts = {"data_fingerprint": catalog.fingerprint()}
             keep = config.keep_checkpoints
             checkpoint.save(directory, state, step=done, facts=facts, keep=keep)
 
-    keys = list(batch_keys(config, start=start, evaluates=evaluates))
+    keys = batch_keys(config, turns, start=start, evaluates=evaluates)
     pin = here.device.type == "cuda"
-    workers = choose_num_workers(config.workers, num_processes=here.num, on_gpu=pin)
-    stream = load(batches, keys, num_workers=workers, pin_memory=pin)
+    wanted = choose_num_workers(config.workers, num_processes=here.num, on_gpu=pin)
+    workers, ahead = turns.workers_and_prefetch(wanted)
+    stream = load(batches, keys, num_workers=workers, pin_memory=pin, prefetch=ahead)
     log = RunLog(directory, step=start, tensorboard=config.tensorboard, enabled=here.first)
     first_bad, clock = torch.tensor(-1, device=here.device), Clock(here.device)
     title = f"train {config.task.name}"
@@ -187,22 +195,27 @@ def _train(
         progress_bar(title, total=config.steps, unit="step", start=start, quiet=quiet) as bar,
     ):
         notes.write(status="running", step=start, scores=last_scores(directory))
+        passes = (parts(to_device(batch, here.device), config.accumulate) for batch in stream)
+        turns.measure(learner, passes, start=start)
         for step in range(start, config.steps):
             rate = learning_rate(config.optim, step=step, steps=config.steps)
             set_learning_rate(optimizer, config.optim, rate=rate, step=step)
             with clock.waiting():
                 batch = to_device(next(stream), here.device)
+            name = task_of(batch)
+            factor = turns.factor(name)
             torch.manual_seed(_step_seed(config.seed, step, here.rank))
             for number, part in enumerate(parts(batch, config.accumulate), start=1):
                 with without_sync(wrapped, number < config.accumulate):
                     with autocast(config, here.device):
                         result = wrapped(part)
-                    (result.loss / config.accumulate).backward()
+                    (result.loss * factor / config.accumulate).backward()
+                turns.note(name, result.sums)
                 # Nothing waits for a GPU here: a loss that is not finite is noted there.
                 is_first = ~torch.isfinite(result.loss.detach()) & (first_bad < 0)
                 first_bad = torch.where(is_first, step, first_bad)
-                for name, pair in result.sums.items():
-                    sums[name] = sums[name] + pair if name in sums else pair
+                for key, pair in result.sums.items():
+                    sums[key] = sums[key] + pair if key in sums else pair
             if config.optim.clip_norm:
                 pair = _clip(learner, config.optim.clip_norm)
                 sums["gradient_norm"] = (
@@ -218,6 +231,7 @@ def _train(
             optimizer.zero_grad(set_to_none=True)
             if ema is not None:
                 update_ema(ema, learner, ema_decay(config.ema_decay, step))
+            turns.done(done)
             clock.count(config.batch_size)
             bar.advance()
 

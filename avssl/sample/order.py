@@ -11,6 +11,7 @@ Evaluation has its own order and its own random streams: training never meets th
 """
 
 import functools
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +20,14 @@ from numpy.typing import NDArray
 from avssl.errors import InputError
 
 # First number of every key: streams with different purposes never share random numbers.
-_SHUFFLE, _TRAINING, _EVALUATION = 0, 1, 2
+_SHUFFLE, _TRAINING, _EVALUATION, _TURNS, _TASKS = 0, 1, 2, 3, 4
 
 
 def _generator(seed: int, *key: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
-@functools.lru_cache(maxsize=4)  # an epoch's end and the next one's start are asked for in turns
+@functools.lru_cache(maxsize=16)  # several tasks, an epoch's end and the next one's start, in turns
 def _permutation(num_items: int, seed: int, epoch: int) -> NDArray[np.int64]:
     order = _generator(seed, _SHUFFLE, epoch).permutation(num_items)
     order.setflags(write=False)
@@ -42,6 +43,19 @@ def sample_rng(seed: int, epoch: int, position: int) -> np.random.Generator:
         position: number of the sample in the run (or in the epoch), ≥ 0.
     """
     return _generator(seed, _TRAINING, epoch, position)
+
+
+def turns_rng(seed: int, number: int) -> np.random.Generator:
+    """Gives the generator of round `number` of several tasks' turns."""
+    return _generator(seed, _TURNS, number)
+
+
+def seed_of_task(seed: int, name: str) -> int:
+    """Gives the seed of the samples of one of several tasks, so that they do not see the same
+    moments in step; "" (a task alone) has the run's own."""
+    if not name:
+        return seed
+    return int(_generator(seed, _TASKS, zlib.crc32(name.encode())).integers(2**63))
 
 
 def evaluation_rng(seed: int, position: int) -> np.random.Generator:

@@ -28,10 +28,11 @@ _TOY = _load_toy()
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The toy's module, with the toy in the registry."""
-    recipe = Recipe(task=_TOY.Toy(), settings=_TOY.SETTINGS, about="a test")
-    monkeypatch.setitem(avssl.pretext.TASKS, "toy", _TOY.Toy)
-    monkeypatch.setitem(avssl.pretext.RECIPES, "toy", {"small": recipe})
+    """The toy's module, with the toys in the registry."""
+    for kind in (_TOY.Toy, _TOY.Rows):
+        recipe = Recipe(task=kind(), settings=_TOY.SETTINGS, about="a test")
+        monkeypatch.setitem(avssl.pretext.TASKS, kind.name, kind)
+        monkeypatch.setitem(avssl.pretext.RECIPES, kind.name, {"small": recipe})
     _TOY.counter.num = 0
     return _TOY
 
@@ -49,6 +50,20 @@ def make_config(toy: ModuleType, toy_data: str, tmp_path: Path):
     def make(name: str = "run", **changes) -> TrainConfig:
         given = {"data": toy_data, "out": str(tmp_path / name)}
         return config_from_recipe("toy", "small", **{**given, **changes})
+
+    return make
+
+
+@pytest.fixture
+def make_several(toy: ModuleType, toy_data: str, tmp_path: Path):
+    """Builds the configuration of both toys at once; see `make_config`."""
+
+    def make(name: str = "run", **changes) -> TrainConfig:
+        given = {"data": toy_data, "out": str(tmp_path / name), "task.round_steps": 4}
+        own = {key: value for key, value in _TOY.SETTINGS.items() if key != "vision"}
+        return config_from_recipe(
+            "multi", "small", tasks=("toy", "toy-rows"), **{**given, **own, **changes}
+        )
 
     return make
 

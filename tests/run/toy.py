@@ -105,6 +105,25 @@ class Toy:
         return {"accuracy": 0.5}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rows(Toy):
+    """Upper or lower, in darker pictures, with a loss of another size; for several at once."""
+
+    name: ClassVar[str] = "toy-rows"
+    summary: ClassVar[str] = "is the upper or the lower half brighter"
+
+    size: float = 1.0
+    """Factor of the loss."""
+
+    def transform(self, clips, plan, rng):
+        arrays = dict(super().transform(clips, plan, rng).arrays)
+        arrays["frames"] = np.ascontiguousarray(arrays["frames"].transpose(0, 2, 1)) // 3
+        return Example(arrays=arrays)
+
+    def loss(self, out, batch):
+        return self.size * super().loss(out, batch)
+
+
 class _Counter:
     """Counts calls of the loss in this process, for planting a failure at a known step."""
 
@@ -154,8 +173,10 @@ def write_data(directory, *, num_train: int = 13, num_validation: int = 5):
 
 def register() -> None:
     """Adds the toy to the registry of this process."""
-    avssl.pretext.TASKS["toy"] = Toy
-    avssl.pretext.RECIPES["toy"] = {"small": Recipe(task=Toy(), settings=SETTINGS, about="a test")}
+    for kind in (Toy, Rows):
+        avssl.pretext.TASKS[kind.name] = kind
+        recipe = Recipe(task=kind(), settings=SETTINGS, about="a test")
+        avssl.pretext.RECIPES[kind.name] = {"small": recipe}
 
 
 if __name__ == "__main__":
