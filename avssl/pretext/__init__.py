@@ -11,6 +11,9 @@ from avssl.pretext import (
     reconstruction,
     shuffle_and_learn,
     shuffle_and_learn_recipes,
+    tracking,
+    tracking_by_colorization,
+    tracking_recipes,
 )
 from avssl.task import Recipe
 
@@ -20,6 +23,8 @@ TASKS: dict[str, type[Any]] = {
     "audio-visual-contrast": audio_visual_contrast.AudioVisualContrast,
     "audio-visual-sync": audio_visual_sync.AudioVisualSync,
     "reconstruction": reconstruction.Reconstruction,
+    "tracking": tracking.Tracking,
+    "tracking-by-colorization": tracking_by_colorization.TrackingByColorization,
 }
 """Name on the command line → class of the task."""
 
@@ -29,5 +34,7 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "audio-visual-contrast": audio_visual_recipes.CONTRAST,
     "audio-visual-sync": audio_visual_recipes.SYNC,
     "reconstruction": reconstruction.RECIPES,
+    "tracking": tracking_recipes.RECIPES,
+    "tracking-by-colorization": tracking_by_colorization.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""
