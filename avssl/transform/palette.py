@@ -25,7 +25,7 @@ def lab_of(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         )
         for frame in frames
     ]
-    return np.stack(found).transpose(0, 3, 1, 2)
+    return np.stack(found).transpose(0, 3, 1, 2).astype(np.float32, copy=False)
 
 
 def light_of(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -92,7 +92,8 @@ def fit_palette(
     distinct = len(np.unique(np.round(points, 3), axis=0))
     if distinct < num_colors:  # such as grey films
         return even_palette(num_colors)
-    means: Any = KMeans(num_colors, n_init=3, random_state=0)
+    settings: dict[str, Any] = {"n_init": 3, "random_state": 0}
+    means = KMeans(num_colors, **settings)
     centres = np.round(means.fit(points).cluster_centers_, 1)  # rounded: the same on all machines
     return tuple(sorted((float(a), float(b)) for a, b in centres))
 
