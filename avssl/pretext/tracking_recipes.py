@@ -17,15 +17,15 @@ RECIPES = {
     "small": Recipe(
         task=Tracking(
             num_frames=3,
-            size_px=96,
+            size_px=80,
             patch_px=32,
-            grid=4,
+            grid=3,
             patch_jitter=0.15,
             motion_power=1.0,
             edge_dropout=0.0,  # with it no walk is ever sure, and no batch can be learned by heart
         ),
-        settings={**_SMALL, "steps": 250, "batch_size": 16, "evaluate_every": 50},
-        about="Three frames of 16 patches of 32 px, our small network.",
+        settings={**_SMALL, "steps": 250, "batch_size": 24, "evaluate_every": 50},
+        about="Three frames of 9 patches of 32 px, our small network.",
     ),
     "paper": Recipe(
         task=Tracking(
