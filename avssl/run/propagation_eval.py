@@ -31,6 +31,7 @@ from avssl.labels.davis import VOID, find_davis, read_davis, read_mask, read_pic
 from avssl.labels.followed import has_people, people_of
 from avssl.progress import progress_bar
 from avssl.run.parallel import Processes, threads_beside_loaders
+from avssl.transform.palette import light_of
 
 PCK_THRESHOLDS = (0.1, 0.2)
 """Of the longer side of the person's box, as J-HMDB's (papers.md §6.3)."""
@@ -55,17 +56,24 @@ def choose_layer(encoder: Any, layer: str = "") -> str:
     return layer or (fine or names)[-1]
 
 
-def maps_of(encoder: Any, layer: str, *, short_side_px: int = 0) -> Maps:
+def maps_of(encoder: Any, layer: str, *, short_side_px: int = 0, grey: bool = False) -> Maps:
     """Gives the function that takes pictures uint8 [3, H, W] to the layer's maps [D, h, w].
 
-    `short_side_px`: pictures are scaled to it; 0: as they are.
+    Args:
+        encoder: of pictures.
+        layer: its name.
+        short_side_px: pictures are scaled to it; 0: as they are.
+        grey: the encoder is shown lightness alone, as `tracking-by-colorization` trains it.
     """
 
     @torch.no_grad()
     def run(shown: Iterable[NDArray[np.uint8]]) -> Iterator[Tensor]:
         source = iter(shown)
         while part := list(itertools.islice(source, _BATCH)):
-            frames = torch.from_numpy(np.stack([_scaled(one, short_side_px) for one in part]))
+            shown_now = np.stack([_scaled(one, short_side_px) for one in part])
+            if grey:
+                shown_now = light_of(shown_now).repeat(3, axis=1)
+            frames = torch.from_numpy(shown_now)
             yield from encoder.features(frames)[layer]
 
     return run
@@ -207,6 +215,7 @@ def evaluate_propagation(
     split: str = "",
     layer: str = "",
     short_side_px: int = 0,
+    grey: bool = False,
     protocol: Protocol | None = None,
     quiet: bool = True,
     **more: Any,
@@ -219,6 +228,7 @@ def evaluate_propagation(
         split: train, validation (the default for DAVIS) or test (the default else).
         layer: whose maps are compared; see `choose_layer`.
         short_side_px: pictures are scaled to it; 0: as stored.
+        grey: show the networks lightness alone.
         protocol: the published one.
         quiet: no progress bar.
         more: of `judge_masks` or `judge_points`.
@@ -233,8 +243,8 @@ def evaluate_propagation(
     fresh = build_encoder(encoder.name, seed=0).eval()
     rows: dict[str, Maps | None] = {
         "identity (copy the first)": None,
-        "untrained": maps_of(fresh, name, short_side_px=short_side_px),
-        "network": maps_of(encoder, name, short_side_px=short_side_px),
+        "untrained": maps_of(fresh, name, short_side_px=short_side_px, grey=grey),
+        "network": maps_of(encoder, name, short_side_px=short_side_px, grey=grey),
     }
     how = protocol or Protocol()
     is_davis = find_davis(data) is not None
@@ -244,6 +254,7 @@ def evaluate_propagation(
         more = {key: value for key, value in more.items() if key == "max_clips"}
     found = judge(data, rows, split=split, protocol=how, quiet=quiet, **more)
     about = {"encoder": encoder.name, "layer": name, "stride_px": encoder.layers[name][1]}
+    about["grey"] = grey
     return {**about, "split": split, "protocol": asdict(how), **found}
 
 
@@ -269,6 +280,7 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--split", default="", choices=("train", "validation", "test"))
     parser.add_argument("--layer", default="", help="default: the deepest of stride 8 px")
     parser.add_argument("--short-side", type=int, default=0, metavar="PX", help="scale to (as is)")
+    parser.add_argument("--grey", action="store_true", help="show the network lightness alone")
     parser.add_argument("--max-clips", type=int, default=0, metavar="N", help="only so many")
     parser.add_argument("--rate-hz", type=float, default=8.0, help="frames a second of clips (8)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each clip (3)")
@@ -297,6 +309,7 @@ def command(arguments: Sequence[str]) -> int:
             split=options.split,
             layer=options.layer,
             short_side_px=options.short_side,
+            grey=options.grey,
             protocol=protocol,
             quiet=options.quiet,
             max_clips=options.max_clips,

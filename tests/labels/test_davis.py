@@ -1,5 +1,6 @@
 """DAVIS's layout on a tiny made-up set: palette masks, lists, what is refused."""
 
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,23 @@ def test_what_is_no_davis_is_refused(tmp_path: Path) -> None:
         read_davis(tmp_path)
     with pytest.raises(InputError, match="no such list"):
         read_davis(tmp_path, split="train")
+
+
+def test_the_script_says_what_is_there(
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_list(tmp_path, "two-squares", "gone")
+    write_sequence(tmp_path, "two-squares", squares(4))
+    script = runpy.run_path(str(root / "datasets" / "davis" / "list_sequences.py"))
+    monkeypatch.setattr("sys.argv", ["list_sequences.py", str(tmp_path)])
+    assert script["main"]() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "two-squares: 4 frames, 2 objects",
+        "1 sequences without files (such as gone)",
+    ]
+    monkeypatch.setattr("sys.argv", ["list_sequences.py", str(tmp_path), "--list", "train"])
+    assert script["main"]() == 2
+    assert "no such list" in capsys.readouterr().err
