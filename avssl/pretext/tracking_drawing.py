@@ -58,24 +58,26 @@ def draw_walks(shown: Tensor, there: Tensor, ends: Tensor, *, grid: int) -> list
         chosen = np.linspace(0, grid * grid - 1, min(_NUM_WALKS, grid * grid)).round().astype(int)
         for count, node in enumerate(chosen.tolist()):
             places = [node, middle[node], end[node]]
-            points = [_centre(at, panel, grid) for panel, at in enumerate(places)]
+            # A few pixels up or down for each walk: those of one row would lie on one another.
+            shift = round((count - len(chosen) / 2) * _SIDE_PX / grid / (2 * len(chosen)))
+            points = [_centre(at, panel, grid, shift) for panel, at in enumerate(places)]
             way = color_of(count, len(chosen))
             for one, two in itertools.pairwise(points):
                 cv2.arrowedLine(picture, one, two, (0, 0, 0), 4, cv2.LINE_AA, tipLength=0.04)
                 cv2.arrowedLine(picture, one, two, way, 2, cv2.LINE_AA, tipLength=0.04)
-            cv2.circle(picture, _centre(node, 2, grid), 9, (255, 255, 255), 2, cv2.LINE_AA)
-            cv2.circle(picture, points[0], 6, way, -1, cv2.LINE_AA)
+            cv2.circle(picture, _centre(node, 2, grid, shift), 8, (255, 255, 255), 2, cv2.LINE_AA)
+            cv2.circle(picture, points[0], 5, way, -1, cv2.LINE_AA)
             home = _HOME if end[node] == node else _ASTRAY
-            cv2.circle(picture, points[2], 6, home, -1, cv2.LINE_AA)
+            cv2.circle(picture, points[2], 5, home, -1, cv2.LINE_AA)
         drawn.append(picture)
     return drawn
 
 
-def _centre(node: int, panel: int, grid: int) -> tuple[int, int]:
+def _centre(node: int, panel: int, grid: int, shift_px: int) -> tuple[int, int]:
     row, column = divmod(node, grid)
     cell = _SIDE_PX / grid
     left = panel * (_SIDE_PX + _GAP_PX)
-    return round(left + (column + 0.5) * cell), round((row + 0.5) * cell)
+    return round(left + (column + 0.5) * cell), round((row + 0.5) * cell) + shift_px
 
 
 def draw_ranking(patches: Tensor, first: Tensor, last: Tensor) -> list[Picture]:

@@ -62,7 +62,7 @@ RECIPES = {
             motion_power=1.0,
             moving_share=(0.02, 0.75),
         ),
-        settings={**_SMALL, "steps": 400, "batch_size": 64, "evaluate_every": 100},
+        settings={**_SMALL, "steps": 200, "batch_size": 32, "evaluate_every": 50},
         about="Wang and Gupta's ranking of tracked patches, of 40 px, our small network.",
     ),
     "ranking-paper": Recipe(
