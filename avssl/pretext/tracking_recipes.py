@@ -64,8 +64,8 @@ RECIPES = {
             moving_share=(0.02, 0.75),
         ),
         settings={**_SMALL, "steps": 200, "batch_size": 32, "evaluate_every": 50},
-        about="Wang and Gupta's ranking of tracked patches of 40 px, our small network. On clips of "
-        "the world about a third of the tracks count; first weights rank 0.89 of others right.",
+        about="Wang and Gupta's ranking of tracked patches of 40 px, our small network. On clips "
+        "of the world about a third of the tracks count; first weights rank 0.89 of others right.",
     ),
     "ranking-paper": Recipe(
         task=Tracking(
