@@ -21,7 +21,8 @@ had for less, but a network knows from the zeros around a map where it is: then 
 by place alone.
 
 What the score does not say is whether things are followed: colour alone brings many walks home.
-That is asked by label propagation (docs/propagation.md): a short run beats copying there by its layer res4, not by res3.
+That is asked by label propagation (docs/propagation.md): a short run beats copying there by its
+layer res4, not by res3.
 
 Batch: walks: patches uint8 [B, T, N, 3, p, p] (map: frames uint8 [B, T, 3, S, S]); ranking: patches
 uint8 [B, 2, 3, p, p], weight float32 [B].

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from avssl.cli import main
 from avssl.downstream.propagation import (
@@ -24,8 +24,6 @@ from avssl.errors import InputError
 from avssl.labels.followed import has_people, people_of
 from avssl.model import build_encoder
 from avssl.run.propagation_eval import choose_layer
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "labels"))
 
 
 def slow(features: np.ndarray, labels: np.ndarray, how: Protocol) -> list[np.ndarray]:
@@ -157,11 +155,16 @@ def test_layers() -> None:
 
 def test_davis_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing moves: copying is perfect, features nearly so. All rows are there, and the files."""
-    from test_davis import squares, write_list, write_sequence
-
     root = tmp_path / "DAVIS"
-    write_list(root, "still")
-    write_sequence(root, "still", [squares()[0]] * 4)
+    for place in ("ImageSets/2017", "JPEGImages/480p/still", "Annotations/480p/still"):
+        (root / place).mkdir(parents=True)
+    (root / "ImageSets" / "2017" / "val.txt").write_text("still\n")
+    mask = np.zeros((48, 64), dtype=np.uint8)
+    mask[10:26, 6:22], mask[30:44, 40:54] = 1, 2
+    for k in range(4):
+        shown = Image.fromarray(np.repeat((mask * 60 + 30)[..., None], 3, axis=2))
+        shown.save(root / "JPEGImages" / "480p" / "still" / f"{k:05d}.jpg", quality=95)
+        Image.fromarray(mask).save(root / "Annotations" / "480p" / "still" / f"{k:05d}.png")
     out = tmp_path / "found.json"
     words = ["eval", "propagation", "random:small", "--data", str(root), "-o", str(out)]
     words += ["--short-side", "192", "--top-k", "5"]
