@@ -27,6 +27,9 @@ from avssl.pretext import (
     rotation,
     shuffle_and_learn,
     shuffle_and_learn_recipes,
+    tracking,
+    tracking_by_colorization,
+    tracking_recipes,
 )
 from avssl.task import Recipe
 
@@ -47,6 +50,8 @@ TASKS: dict[str, type[Any]] = {
     "frame-fill-in": frame_fill_in.FrameFillIn,
     "masked-autoencoding": masked_autoencoding.MaskedAutoencoding,
     "frame-contrast": frame_contrast.FrameContrast,
+    "tracking": tracking.Tracking,
+    "tracking-by-colorization": tracking_by_colorization.TrackingByColorization,
 }
 """Name on the command line → class of the task."""
 
@@ -67,5 +72,7 @@ RECIPES: dict[str, Mapping[str, Recipe]] = {
     "frame-fill-in": frame_fill_in.RECIPES,
     "masked-autoencoding": masked_autoencoding.RECIPES,
     "frame-contrast": frame_contrast_recipes.RECIPES,
+    "tracking": tracking_recipes.RECIPES,
+    "tracking-by-colorization": tracking_by_colorization.RECIPES,
 }
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

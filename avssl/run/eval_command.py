@@ -23,6 +23,10 @@ EVALUATORS = {
         "avssl.run.sounds_eval:command",
         "sound encoders: linear SVM on ESC-50 or class folders beside log-mel and untrained",
     ),
+    "propagation": (
+        "avssl.run.propagation_eval:command",
+        "labels carried along by features: J&F in DAVIS's layout, PCK beside copying the first",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""
