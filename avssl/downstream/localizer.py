@@ -4,7 +4,7 @@ where = avssl.load_localizer(run)
 maps, strengths = where(frames, sound)   # float32 [T, h, w], float32 [T]
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,19 +18,46 @@ from avssl.records import Sound
 from avssl.transform import sound as sounds
 
 _BATCH = 32
+THOROUGH: dict[str, Any] = {"looks": (5 / 6, 1.0, 4 / 3), "mirrored": True}
+"""Arguments of a `Localizer` that looks in three sizes, mirrored too: 7 times the time. Chosen on
+validation clips of the world (docs/hearing_study.md)."""
 
 
 class Localizer:
     """Both encoders and their join, with what they were trained for."""
 
-    def __init__(self, task: Any, encoders: Mapping[str, nn.Module], head: nn.Module) -> None:
-        """Takes a task with `locate` (see `avssl.transform.audio_visual`) and its networks."""
+    def __init__(
+        self,
+        task: Any,
+        encoders: Mapping[str, nn.Module],
+        head: nn.Module,
+        *,
+        looks: Sequence[float] = (1.0,),
+        mirrored: bool = False,
+    ) -> None:
+        """Takes a task with `locate` (see `avssl.transform.audio_visual`) and its networks.
+
+        Args:
+            task: what they were trained for.
+            encoders: stream → network.
+            head: what joins them.
+            looks: sizes in which each frame is looked at, as shares of training's; the maps are
+                brought to the finest one's places and averaged.
+            mirrored: look at the mirrored frame too.
+
+        Raises:
+            InputError: trained on clips of several pictures; no look, or one that is not above 0.
+        """
         if task.clip_frames > 1:
             raise InputError(
                 f"{task.name} was trained on clips of {task.clip_frames} pictures: a localizer "
                 "takes one; train with --task.clip-frames 1"
             )
+        if not looks or min(looks) <= 0:
+            raise InputError(f"looks {tuple(looks)}: must be one or more shares above 0")
         self.task = task
+        self.looks = tuple(looks)
+        self.mirrored = mirrored
         self.encoders = dict(encoders)
         self.head = head
         for module in (*self.encoders.values(), head):
@@ -88,8 +115,7 @@ class Localizer:
         found = []
         for start in range(0, len(frames), _BATCH):
             part = range(start, min(start + _BATCH, len(frames)))
-            shown = np.stack([scaled(frames[k], self.task.size_px) for k in part])
-            found.append(self._maps(shown, alike[index[list(part)]]))
+            found.append(self._looked([frames[k] for k in part], alike[index[list(part)]]))
         if not found:
             return np.zeros((0, 1, 1), np.float32), np.zeros(0, np.float32)
         maps = np.concatenate(found)
@@ -100,6 +126,21 @@ class Localizer:
         """Whether a stretch is below the level that training used."""
         return sounds.rms(samples - samples.mean()) < 10 ** (self.task.silence_db / 20)
 
+    def _looked(
+        self, frames: Sequence[NDArray[np.uint8]], samples: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Gives the mean map of all looks, [T, h, w]."""
+        found = []
+        for share in self.looks:
+            shown = np.stack([scaled(one, round(share * self.task.size_px)) for one in frames])
+            maps = self._maps(shown, samples)
+            if self.mirrored:
+                other = self._maps(np.ascontiguousarray(shown[..., ::-1]), samples)
+                maps = (maps + other[..., ::-1]) / 2
+            found.append(maps)
+        finest = max(found, key=lambda maps: maps.shape[1]).shape[1:]
+        return np.mean([places(maps, finest) for maps in found], axis=0, dtype=np.float32)
+
     @torch.no_grad()
     def _maps(self, frames: NDArray[np.uint8], samples: NDArray[np.float32]) -> NDArray[np.float32]:
         where = next(self.head.parameters()).device
@@ -108,6 +149,18 @@ class Localizer:
             "sound": torch.from_numpy(samples).to(where),
         }
         return self.task.locate(self.encoders, self.head, batch).float().cpu().numpy()
+
+
+def places(maps: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """Brings maps [T, h, w] to so many places, linearly between the middles of their own."""
+    import cv2
+
+    if maps.shape[1:] == tuple(size):
+        return maps
+    height, width = size
+    return np.stack(
+        [cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in maps]
+    )
 
 
 class ObjectPrior:

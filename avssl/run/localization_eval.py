@@ -11,7 +11,7 @@ import torch
 from avssl.catalog import Catalog
 from avssl.config import read_config
 from avssl.downstream.localization import judge, table
-from avssl.downstream.localizer import Localizer, ObjectPrior
+from avssl.downstream.localizer import THOROUGH, Localizer, ObjectPrior
 from avssl.errors import InputError
 from avssl.files import write_json, write_text
 from avssl.labels.sounding import has_truth
@@ -28,6 +28,7 @@ def evaluate_localization(
     per_clip: int = 3,
     object_prior: str = "",
     object_weight: float = 0.6,
+    thorough: bool = False,
     seed: int = 0,
     quiet: bool = True,
 ) -> dict[str, Any]:
@@ -40,13 +41,15 @@ def evaluate_localization(
         per_clip: moments of a clip of the world.
         object_prior: REF of an image network; adds EZ-VSL's object prior in rows of their own.
         object_weight: its weight, 1 − α (EZ-VSL: 0.6).
+        thorough: look as `THOROUGH` says, the untrained network too.
         seed: of the moments' places and the sounds put in for others.
         quiet: no progress bar.
 
     Raises:
         InputError: no run of an audio-visual task, or no clip that says what sounds in it.
     """
-    where = load_localizer(run)
+    how: dict[str, Any] = THOROUGH if thorough else {}
+    where = load_localizer(run, **how)
     catalog = Catalog.read(data).select(split=split, keep=has_truth)
     if not len(catalog):
         raise InputError(f"{data}: no clip of {split!r} says what sounds in it; see docs/labels.md")
@@ -56,7 +59,7 @@ def evaluate_localization(
             where,
             catalog,
             rng=np.random.default_rng(seed),
-            untrained=untrained_like(run),
+            untrained=untrained_like(run, **how),
             objects=_objects(object_prior, weight=object_weight) if object_prior else None,
             per_clip=per_clip,
             on_moment=bar.advance,
@@ -71,8 +74,8 @@ def _objects(ref: str, *, weight: float) -> ObjectPrior:
     return ObjectPrior(encoder, size_px=encoder.input_size_px, weight=weight)
 
 
-def untrained_like(run: str | Path) -> Localizer:
-    """Gives the networks of a run with first weights of its own seed."""
+def untrained_like(run: str | Path, **how: Any) -> Localizer:
+    """Gives the networks of a run with first weights of its own seed; `how`: see `Localizer`."""
     from avssl.model import build_encoder, read_description
     from avssl.task import widths_of
 
@@ -86,7 +89,7 @@ def untrained_like(run: str | Path) -> Localizer:
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         head = config.task.head(widths_of(encoders))
-    return Localizer(config.task, encoders, head)
+    return Localizer(config.task, encoders, head, **how)
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -111,6 +114,9 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--object-weight", type=float, default=0.6, help="of that prior, 1 - alpha (0.6)"
     )
+    parser.add_argument(
+        "--thorough", action="store_true", help="three sizes and mirrored; 7 times as long"
+    )
     parser.add_argument("-o", "--out", metavar="FILE.json", help="default: in RUN")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(list(arguments))
@@ -122,6 +128,7 @@ def command(arguments: Sequence[str]) -> int:
             per_clip=options.per_clip,
             object_prior=options.object_prior,
             object_weight=options.object_weight,
+            thorough=options.thorough,
             quiet=options.quiet,
         )
     name = f"localization_{options.split}.json"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avssl.config import TrainConfig, read_config
 from avssl.decode import open_video
 from avssl.decode.reader import Reader
-from avssl.downstream.localizer import Localizer
+from avssl.downstream.localizer import THOROUGH, Localizer
 from avssl.errors import InputError
 from avssl.files import replacing, write_json
 from avssl.prepare.analysis import Bars
@@ -32,8 +32,8 @@ _LEAST_WIDTH_PX = 480
 _NUM_BAR_FRAMES = 12
 
 
-def load_localizer(run: str | Path) -> Localizer:
-    """Gives the trained audio-visual network of a run's folder, on the CPU.
+def load_localizer(run: str | Path, **how: Any) -> Localizer:
+    """Gives the trained audio-visual network of a run's folder, on the CPU; `how`: see `Localizer`.
 
     Raises:
         InputError: no finished run of an audio-visual task there.
@@ -54,7 +54,7 @@ def load_localizer(run: str | Path) -> Localizer:
     encoders = {stream: load_encoder(run, stream) for stream in config.task.streams}
     head = config.task.head(widths_of(encoders))
     head.load_state_dict(load_file(path))
-    return Localizer(config.task, encoders, head)
+    return Localizer(config.task, encoders, head, **how)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,14 +322,16 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("-o", "--out", metavar="OUT.mp4", help="default: VIDEO_sound.mp4 here")
     parser.add_argument("--csv", metavar="FILE", help="time, strength and place of every frame")
     parser.add_argument("--json", metavar="FILE", help="the same with the maps")
+    parser.add_argument("--thorough", action="store_true", help="7 times as long; see docs")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(list(arguments))
+    how = THOROUGH if options.thorough else {}
     out = Path(options.out or f"{Path(options.video).stem}_sound.mp4")
     if out.suffix != ".mp4":
         raise InputError(f"{out}: the video that is written must end in .mp4")
     with threads_beside_loaders(Processes(device=torch.device("cpu"))):
         located = localize_video(
-            load_localizer(options.run), options.video, out=out, quiet=options.quiet
+            load_localizer(options.run, **how), options.video, out=out, quiet=options.quiet
         )
     write_tables(
         located,

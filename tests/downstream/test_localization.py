@@ -165,3 +165,43 @@ def test_annotated_moments_and_rows_without_truth(catalog: Catalog, make_row) ->
     where = Localizer(Knows(), {}, torch.nn.Linear(1, 1))
     with pytest.raises(InputError, match="no clip says what sounds"):
         judge(where, plain, rng=np.random.default_rng(0))
+
+
+class _Leans(Knows):
+    """The same, but for a slope to the right that is not in the picture."""
+
+    def locate(self, encoders: Any, head: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        maps = super().locate(encoders, head, batch)
+        return maps + 4 * torch.linspace(-1, 1, maps.shape[2])
+
+
+def test_several_looks_are_the_mean_of_each_one() -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, size=(2, 3, 64, 96)).astype(np.uint8)
+    task, head = Knows(), torch.nn.Linear(1, 1)
+    at_s = np.arange(task.rate_hz) / task.rate_hz
+    sound = (0.3 * np.sin(2 * np.pi * 1000 * at_s)).astype(np.float32)
+    once, _ = Localizer(task, {}, head)(frames, sound)
+    double, _ = Localizer(task, {}, head, looks=(2.0,))(frames, sound)
+    both, sure = Localizer(task, {}, head, looks=(1.0, 2.0))(frames, sound)
+    larger = torch.nn.functional.interpolate(
+        torch.from_numpy(once)[:, None], size=double.shape[1:], mode="bilinear"
+    )[:, 0]
+    assert both.shape == (2, 16, 24)
+    assert np.allclose(both, (larger.numpy() + double) / 2, atol=1e-4)
+    assert np.allclose(sure, 1 / (1 + np.exp(-both.max(axis=(1, 2)))), atol=1e-6)
+    with pytest.raises(InputError, match="looks"):
+        Localizer(task, {}, head, looks=(1.0, 0.0))
+
+
+def test_a_mirrored_look_takes_out_what_leans_to_one_side() -> None:
+    rng = np.random.default_rng(1)
+    frames = rng.integers(0, 256, size=(1, 3, 64, 64)).astype(np.uint8)
+    at_s = np.arange(Knows().rate_hz) / Knows().rate_hz
+    sound = (0.3 * np.sin(2 * np.pi * 3000 * at_s)).astype(np.float32)
+    head = torch.nn.Linear(1, 1)
+    straight, _ = Localizer(Knows(), {}, head)(frames, sound)
+    leaning, _ = Localizer(_Leans(), {}, head)(frames, sound)
+    mended, _ = Localizer(_Leans(), {}, head, mirrored=True)(frames, sound)
+    assert np.abs(leaning - straight).max() > 3
+    assert np.allclose(mended, straight, atol=1e-4)
