@@ -239,12 +239,12 @@ def _answers(
         out = learner.outputs({f"{prefix}{key}": value for key, value in batch.items()})
         metrics = task.metrics(out, batch)
         drawn = list(task.drawn(out, batch)) if hasattr(task, "drawn") else []
-    shares = None
-    if "score" in metrics:
-        score = metrics["score"].double()
-        shares = torch.stack([torch.sigmoid(-score), torch.sigmoid(score)], dim=1).numpy()
-    elif "logits" in out and out["logits"].ndim == 2:
-        shares = out["logits"].double().softmax(dim=1).numpy()
+        shares = None
+        if "score" in metrics:
+            score = metrics["score"].double()
+            shares = torch.stack([torch.sigmoid(-score), torch.sigmoid(score)], dim=1).numpy()
+        elif "logits" in out and out["logits"].ndim == 2:
+            shares = out["logits"].double().softmax(dim=1).numpy()
     if shares is None and not drawn:
         return None, [], ""
     return shares, drawn, said

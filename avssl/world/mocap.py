@@ -323,7 +323,7 @@ def make_mocap(
         for split, count in counts.items()
         for index in range(count)
     ]
-    shared = {k: v for k, v in asdict(specs[0]).items() if k not in ("split", "index")}
+    shared = {k: v for k, v in asdict(specs[0]).items() if k not in ("split", "index", "leaks")}
     return fill_folder(
         Path(directory),
         specs,

@@ -33,6 +33,7 @@ SHARE: dict[str, float] = {
 
 @pytest.mark.slow
 @pytest.mark.paper
+@pytest.mark.timeout(1800)  # clip networks: minutes
 @pytest.mark.parametrize("name", NAMES)
 def test_twenty_steps_at_the_papers_size(
     name: str,

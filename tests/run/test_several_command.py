@@ -50,8 +50,10 @@ def test_a_run_its_knobs_its_report_and_the_same_again(words, tmp_path, capsys) 
     turned = [*words[:2], "--tasks", *TOYS[::-1], *words[5:], *knobs]
     assert main(turned) == 2
     assert "holds another run (task.tasks: " in capsys.readouterr().err
-    assert main(["eval", "pretext", str(run), "--data", words[6]]) == 2
-    assert "throws its head away" in capsys.readouterr().err
+    asked = ["eval", "pretext", str(run), "--data", words[6], "--samples", "8", "--quiet"]
+    assert main(asked) == 2 and "no clips in the split 'test'" in capsys.readouterr().err
+    assert main([*asked, "--split", "validation"]) == 0
+    assert "toy-rows/accuracy" in capsys.readouterr().out
 
 
 WRONG = {
@@ -99,7 +101,7 @@ def test_pictures_order_and_sound_on_true_clips(tmp_path, capsys) -> None:
     from avssl.world import make_world
 
     world, data, run = (tmp_path / name for name in ("world", "data", "run"))
-    make_world(world, num_train=2, num_validation=1, num_test=1, seed=1, short_side_px=64,
+    make_world(world, num_train=2, num_validation=2, num_test=2, seed=1, short_side_px=64,
                duration_s=2.0, quiet=True)  # fmt: skip
     prepare(world, data, settings=PrepareSettings(short_side_px=64, gop=1), quiet=True)
     names = ["reconstruction", "shuffle-and-learn", "audio-visual-correspondence"]
