@@ -139,7 +139,7 @@ class Localizer:
                 maps = (maps + other[..., ::-1]) / 2
             found.append(maps)
         finest = max(found, key=lambda maps: maps.shape[1]).shape[1:]
-        return np.mean([places(maps, finest) for maps in found], axis=0, dtype=np.float32)
+        return np.stack([places(maps, finest) for maps in found]).mean(axis=0).astype(np.float32)
 
     @torch.no_grad()
     def _maps(self, frames: NDArray[np.uint8], samples: NDArray[np.float32]) -> NDArray[np.float32]:
