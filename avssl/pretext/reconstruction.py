@@ -22,8 +22,10 @@ from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.records import Clip, Example, Plan, Shortcut
 from avssl.task import Batch, Outputs, Recipe
+from avssl.transform import boards
 from avssl.transform.stills import StillKnobs
 
+_SHOWN_PX = 128
 _MEAN, _DEVIATION = 0.45, 0.25
 """About those of photographs (ImageNet's): what the network need not learn first."""
 
@@ -128,6 +130,27 @@ class Reconstruction(StillKnobs):
     def trivial(self, catalog: Catalog) -> dict[str, float]:
         """Gives what each picture filled with its own mean colour reaches."""
         return {"explained": 0.0}
+
+    def drawn(self, out: Outputs, batch: Batch) -> list[NDArray[np.uint8]]:
+        """Draws what is shown, what the network makes of it, and what was asked for."""
+        answer = self.answer(batch).cpu().numpy()
+        made = out["picture"].detach().float().clamp(0, 1).cpu().numpy()
+        found = []
+        for shown, own, asked in zip(batch["frames"].cpu().numpy(), made, answer, strict=True):
+            parts = {
+                "shown": shown,
+                "drawn again": np.rint(255 * own).astype(np.uint8),
+                "asked for": np.rint(255 * asked).astype(np.uint8),
+            }
+            found.append(
+                boards.beside(
+                    [
+                        boards.headed(boards.enlarged(part, side_px=_SHOWN_PX), words)
+                        for words, part in parts.items()
+                    ]
+                )
+            )
+        return found
 
 
 RECIPES = {

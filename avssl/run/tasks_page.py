@@ -1,17 +1,17 @@
 """docs/tasks.md: one table of all tasks, and for each its sampling, its score, its picture."""
 
 import inspect
+import io
 import os
 import platform
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from avssl.errors import InputError
-from avssl.files import write_text
+from avssl.files import write_bytes, write_text
 from avssl.pretext import TASKS
 from avssl.run.pose_tables import t_interval
 
@@ -45,12 +45,15 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sections(results: Sequence[Mapping[str, Any]], *, images: str) -> str:
+def sections(
+    results: Sequence[Mapping[str, Any]], *, images: str, drawn: Collection[str] = ()
+) -> str:
     """Gives a section a task: its line, its docstring's first part, its picture.
 
     Args:
         results: of `run_tasks`.
-        images: folder of the pictures, relative to the page; "" leaves them out.
+        images: folder of the pictures, relative to the page.
+        drawn: the tasks that have one.
     """
     parts = []
     for name in dict.fromkeys(one["task"] for one in results):
@@ -63,8 +66,8 @@ def sections(results: Sequence[Mapping[str, Any]], *, images: str) -> str:
         parts.append(f"## {name}\n\n{first}\n")
         if rest:
             parts.append(f"```text\n{rest}\n```\n")
-        if images:
-            parts.append(f"![what {name} is shown and answers]({images}/{name}.png)\n")
+        if name in drawn:
+            parts.append(f"![what {name} is shown and answers]({images}/{name}.webp)\n")
         parts.append(f"First seed: {others}.\n")
     return "\n".join(parts)
 
@@ -92,9 +95,16 @@ def write_page(page: Path, results: Sequence[Mapping[str, Any]], *, pictures: Pa
     _, found_end, after = rest.partition(END)
     if not found or not found_end:
         raise InputError(f"{page}: lacks the marks {BEGIN} and {END}; put them in")
+    from PIL import Image
+
     images = page.parent / "images" / "tasks"
     images.mkdir(parents=True, exist_ok=True)
     for path in sorted(pictures.glob("*.png")):
-        shutil.copyfile(path, images / path.name)
-    parts = (table(results), f"Machine: {machine()}.\n", sections(results, images="images/tasks"))
+        stream = io.BytesIO()  # a tenth of the PNG, which a repository would carry for good
+        with Image.open(path) as picture:
+            picture.save(stream, format="WEBP", quality=85, method=6)
+        write_bytes(images / f"{path.stem}.webp", stream.getvalue())
+    drawn = [path.stem for path in images.glob("*.webp")]
+    told = sections(results, images="images/tasks", drawn=drawn)
+    parts = (table(results), f"Machine: {machine()}.\n", told)
     write_text(page, f"{before}{BEGIN}\n" + "\n".join(parts) + END + after)

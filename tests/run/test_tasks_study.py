@@ -76,8 +76,12 @@ def test_a_task_is_trained_judged_drawn_and_not_done_twice(tmp_path: Path) -> No
     text = page.read_text()
     assert text.startswith("# Mine\n\nwords before\n") and text.endswith(f"{END}\nwords after\n")
     assert "old" not in text and f"{found[0]['scores']['explained']:.3f}" in text
-    for shown in (out / "pictures").glob("*.png"):  # where the task draws
-        assert np.asarray(Image.open(page.parent / "images" / "tasks" / shown.name)).ndim == 3
+    shown = out / "pictures" / "reconstruction.png"
+    on_page = page.parent / "images" / "tasks" / "reconstruction.webp"
+    with Image.open(on_page) as small, Image.open(shown) as large:
+        # two columns of three pictures of 128 px, in two rows with a line of words above
+        assert small.size == large.size == (2 * 400 + 6, 2 * 142 + 6)
+    assert "(images/tasks/reconstruction.webp)" in text
 
 
 def test_a_task_that_is_none(tmp_path: Path) -> None:
