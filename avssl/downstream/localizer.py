@@ -19,7 +19,7 @@ from avssl.transform import sound as sounds
 
 _BATCH = 32
 THOROUGH: dict[str, Any] = {"looks": (5 / 6, 1.0, 4 / 3), "mirrored": True}
-"""Arguments of a `Localizer` that looks in three sizes, mirrored too: 7 times the time. Chosen on
+"""Arguments of a `Localizer` that looks in three sizes, mirrored too: 7 times the pixels. Chosen on
 validation clips of the world (docs/hearing_study.md)."""
 
 

@@ -115,7 +115,7 @@ def command(arguments: Sequence[str]) -> int:
         "--object-weight", type=float, default=0.6, help="of that prior, 1 - alpha (0.6)"
     )
     parser.add_argument(
-        "--thorough", action="store_true", help="three sizes and mirrored; 7 times as long"
+        "--thorough", action="store_true", help="three sizes and mirrored; 7 times the pixels"
     )
     parser.add_argument("-o", "--out", metavar="FILE.json", help="default: in RUN")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -322,7 +322,7 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("-o", "--out", metavar="OUT.mp4", help="default: VIDEO_sound.mp4 here")
     parser.add_argument("--csv", metavar="FILE", help="time, strength and place of every frame")
     parser.add_argument("--json", metavar="FILE", help="the same with the maps")
-    parser.add_argument("--thorough", action="store_true", help="7 times as long; see docs")
+    parser.add_argument("--thorough", action="store_true", help="7 times the pixels; see docs")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(list(arguments))
     how = THOROUGH if options.thorough else {}

@@ -1,7 +1,7 @@
 """Twenty steps of each task's `paper` recipe at its resolution and with its network.
 
 The batch is 2 instead of the paper's: it is the size of the pictures and of the network that is
-tried, and what a step costs. Read the times with `pytest -m paper -s`; docs/tasks.md has them.
+tried, and what a step costs. Read the times with `pytest -m paper -s`.
 
 A fixed batch of 2 must be learned: no loss may end where it began. Tasks whose loss cannot fall so
 far in 20 steps say so in SHARE.
