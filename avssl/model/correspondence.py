@@ -39,6 +39,23 @@ def places(maps: Tensor) -> Tensor:
     return maps.permute(0, 2, 3, 1)
 
 
+def balanced_pair_loss(odds: Tensor, group: Tensor) -> Tensor:
+    """Gives the logistic loss of all pictures with all sounds, own and others' weighing as much.
+
+    Every sound of another group is a mismatched pair; another sample of one's own group is none.
+
+    Args:
+        odds: log odds of "together", float [B, B] of picture i with sound j.
+        group: int64 [B].
+
+    Example: four pairs, the last two of one group. 4 pairs count as together (weight 1/4 each),
+    10 as mismatched (weight 1/10 each), and the 2 of picture 3 with sound 4 and of 4 with 3 not.
+    """
+    own = functional.softplus(-odds.diagonal()).mean()
+    other = (group[:, None] != group[None]).to(odds.dtype)
+    return own / 2 + (functional.softplus(odds) * other).sum() / other.sum().clamp_min(1) / 2
+
+
 class Standardised(nn.Module):
     """Brings features to mean 0 and deviation 1 over the batch, then joins them.
 
@@ -56,6 +73,10 @@ class Standardised(nn.Module):
     def forward(self, maps: Tensor, sound: Tensor) -> Any:
         """See the join's."""
         return self.join(self.vision_norm(maps), self.sound_norm(sound))
+
+    def pairs(self, maps: Tensor, sound: Tensor) -> Tensor:
+        """See the join's."""
+        return self.join.pairs(self.vision_norm(maps), self.sound_norm(sound))  # type: ignore[operator]
 
     def at(self, maps: Tensor, sound: Tensor) -> Tensor:
         """See the join's."""
@@ -96,6 +117,14 @@ class L3Fusion(nn.Module):
         joined = torch.cat([pooled(maps), sound], dim=1)
         return self.fc2(functional.relu(self.fc1(joined)))
 
+    def pairs(self, maps: Tensor, sound: Tensor) -> Tensor:
+        """Gives the log odds of "together" of every picture with every sound, [B, B']."""
+        weight = self.fc1.weight.split([maps.shape[1], sound.shape[1]], dim=1)
+        seen = functional.linear(pooled(maps), weight[0], self.fc1.bias)
+        heard = functional.linear(sound, weight[1])
+        logits = self.fc2(functional.relu(seen[:, None] + heard[None]))
+        return logits[..., 1] - logits[..., 0]
+
     def at(self, maps: Tensor, sound: Tensor) -> Tensor:
         """Gives the log odds of "together" place by place, [B, h, w]."""
         seen = places(maps)
@@ -134,6 +163,12 @@ class AveFusion(nn.Module):
         seen, heard = self.embed(maps, sound)
         return self.fc3(_distance(seen, heard)[:, None])
 
+    def pairs(self, maps: Tensor, sound: Tensor) -> Tensor:
+        """Gives the log odds of "together" of every picture with every sound, [B, B']."""
+        seen, heard = self.embed(maps, sound)
+        logits = self.fc3(_distance(seen[:, None], heard[None])[..., None])
+        return logits[..., 1] - logits[..., 0]
+
     def at(self, maps: Tensor, sound: Tensor) -> Tensor:
         """Gives the log odds of "together" place by place, [B, h, w]."""
         seen = functional.normalize(self.vision(places(maps)), dim=3)
@@ -161,6 +196,12 @@ class AvolFusion(nn.Module):
         """Gives the log odds of "together" place by place, [B, h, w]."""
         product = (self.vision(places(maps)) * self.sound(sound)[:, None, None]).sum(dim=3)
         return product * self.scale + self.bias
+
+    def pairs(self, maps: Tensor, sound: Tensor) -> Tensor:
+        """Gives the log odds of "together" of every picture with every sound, [B, B']."""
+        seen = self.vision(places(maps)).flatten(1, 2)
+        product = torch.einsum("ipe,je->ijp", seen, self.sound(sound))
+        return (product * self.scale + self.bias).amax(dim=2)
 
     def forward(self, maps: Tensor, sound: Tensor) -> Tensor:
         """Gives logits [B, 2]; the first is 0, so their softmax is the logistic function."""

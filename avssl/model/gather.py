@@ -39,3 +39,10 @@ def all_rows(values: Tensor) -> Tensor:
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return values
     return _AllRows.apply(values.contiguous())  # type: ignore[return-value]
+
+
+def own_rows(values: Tensor, num: int) -> Tensor:
+    """Gives the `num` rows that are this process's, of those that `all_rows` gathered."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return values
+    return values[dist.get_rank() * num : (dist.get_rank() + 1) * num]

@@ -21,16 +21,23 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from avssl.catalog import Catalog
 from avssl.errors import InputError
-from avssl.model.correspondence import FUSIONS, build_correspondence, maps_and_sound
+from avssl.model.correspondence import (
+    FUSIONS,
+    balanced_pair_loss,
+    build_correspondence,
+    maps_and_sound,
+)
+from avssl.model.gather import all_rows, own_rows
 from avssl.model.spectrogram import Masks
 from avssl.pretext.audio_visual_guards import SHORTCUTS
-from avssl.records import Shortcut
+from avssl.records import Plan, Shortcut
 from avssl.task import Batch, Outputs, layer_sizes, two_class_metrics, two_class_scores
 from avssl.transform.audio_visual import AudioVisualPairs
 
@@ -53,12 +60,29 @@ class AudioVisualCorrespondence(AudioVisualPairs):
     layer: str = ""
     """Layer of the vision encoder whose maps are joined, such as "res4"; empty: the last."""
 
+    negatives: str = "sampled"
+    """Mismatched pairs of training: "sampled" draws half of the samples as such (the papers);
+    "batch" draws matching pairs and compares every picture with every sound of the batch, those of
+    its own group left out. Held-out pairs are always drawn [ours]."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.negatives not in ("sampled", "batch"):
+            raise InputError(f"negatives {self.negatives!r}: must be sampled or batch")
         if self.fusion not in FUSIONS:
             raise InputError(f"fusion {self.fusion!r}: must be one of {', '.join(FUSIONS)}")
         if self.positive_share >= 1:
             raise InputError("positive_share must be below 1")
+
+    def sample(self, catalog: Catalog, index: int, rng: np.random.Generator) -> Plan:
+        """Plans a pair; in training with the negatives of the batch always a matching one."""
+        share = self.positive_share
+        if self.negatives == "batch" and catalog.row(index).split == "train":
+            share = 0.0 if self.random_labels else 1.0
+        plan = self.draw_pair(catalog, index, rng, positive_share=share)
+        if share not in (0.0, 1.0):
+            return plan
+        return Plan(spans=plan.spans, target={**plan.target, "label": 1})
 
     def head(self, widths: Mapping[str, int]) -> nn.Module:
         """Builds the join: maps [B, C, h, w] and sound [B, D] → logits [B, 2]."""
@@ -67,10 +91,14 @@ class AudioVisualCorrespondence(AudioVisualPairs):
             self.fusion, vision=channels, sound=widths["sound"], standardise=self.standardise
         )
 
-    def predict(self, encoders: Mapping[str, nn.Module], head: nn.Module, batch: Batch) -> Outputs:
-        """Gives {"logits": [B, 2]}."""
+    def predict(self, encoders: Mapping[str, nn.Module], head: Any, batch: Batch) -> Outputs:
+        """Gives {"logits": [B, 2]}; in training with the batch's negatives "pairs" [N, N] too."""
         maps, heard = self.features(encoders, batch)
-        return {"logits": head(maps, heard)}
+        if self.negatives == "sampled" or not head.training:
+            return {"logits": head(maps, heard)}
+        odds = head.pairs(all_rows(maps), all_rows(heard))
+        own = own_rows(odds.diagonal(), len(maps))
+        return {"logits": torch.stack([torch.zeros_like(own), own], dim=1), "pairs": odds}
 
     def features(self, encoders: Mapping[str, nn.Module], batch: Batch) -> tuple[Tensor, Tensor]:
         """Gives the maps [B, C, h, w] and the sound's vector [B, D]."""
@@ -86,7 +114,9 @@ class AudioVisualCorrespondence(AudioVisualPairs):
         return head.at(*self.features(encoders, batch))
 
     def loss(self, out: Outputs, batch: Batch) -> Tensor:
-        """Gives the mean cross-entropy."""
+        """Gives the mean cross-entropy, or that of all pairs of the batch (`negatives`)."""
+        if "pairs" in out:
+            return balanced_pair_loss(out["pairs"].float(), all_rows(batch["group"]))
         return functional.cross_entropy(out["logits"].float(), batch["label"])
 
     def metrics(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:

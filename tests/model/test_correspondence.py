@@ -10,6 +10,7 @@ from avssl.model.correspondence import (
     AveFusion,
     SimilarityMaps,
     Standardised,
+    balanced_pair_loss,
     build_correspondence,
 )
 
@@ -65,6 +66,38 @@ def test_ave_says_together_where_the_embeddings_are_near() -> None:
     same = torch.ones(2, 16, requires_grad=True)
     join(same[:, :, None, None], same).sum().backward()
     assert same.grad is not None and torch.isfinite(same.grad).all()
+
+
+@pytest.mark.parametrize("standardise", [False, True])
+@pytest.mark.parametrize("name", FUSIONS)
+def test_all_pairs_are_the_pairs_one_by_one(name: str, standardise: bool) -> None:
+    torch.manual_seed(1)
+    join = build_correspondence(name, vision=24, sound=16, standardise=standardise).eval()
+    maps, sound = features()
+    odds = join.pairs(maps, sound)
+    for picture in range(3):
+        for heard in range(3):
+            logits = join(maps[picture : picture + 1], sound[heard : heard + 1])[0]
+            torch.testing.assert_close(odds[picture, heard], logits[1] - logits[0])
+
+
+def test_own_and_other_pairs_weigh_as_much() -> None:
+    generator = torch.Generator().manual_seed(2)
+    odds = torch.randn(4, 4, generator=generator)
+    group = torch.tensor([5, 6, 7, 7])  # the last two are of one group
+    own, other = [], []
+    for i in range(4):
+        for j in range(4):
+            together = 1 / (1 + np.exp(-float(odds[i, j])))
+            if i == j:
+                own.append(-np.log(together))
+            elif group[i] != group[j]:
+                other.append(-np.log(1 - together))
+    assert len(other) == 10
+    expected = (np.mean(own) + np.mean(other)) / 2
+    assert float(balanced_pair_loss(odds, group)) == pytest.approx(expected, rel=1e-5)
+    # one group alone: there is nothing to compare with, and no division by zero
+    assert float(balanced_pair_loss(odds, torch.zeros(4))) == pytest.approx(np.mean(own) / 2, rel=1e-5)
 
 
 def test_features_are_standardised_by_the_batch_then_by_running_numbers() -> None:
