@@ -97,7 +97,9 @@ def test_own_and_other_pairs_weigh_as_much() -> None:
     expected = (np.mean(own) + np.mean(other)) / 2
     assert float(balanced_pair_loss(odds, group)) == pytest.approx(expected, rel=1e-5)
     # one group alone: there is nothing to compare with, and no division by zero
-    assert float(balanced_pair_loss(odds, torch.zeros(4))) == pytest.approx(np.mean(own) / 2, rel=1e-5)
+    assert float(balanced_pair_loss(odds, torch.zeros(4))) == pytest.approx(
+        np.mean(own) / 2, rel=1e-5
+    )
 
 
 def test_features_are_standardised_by_the_batch_then_by_running_numbers() -> None:
