@@ -39,7 +39,7 @@ from avssl.model.heads import FUSIONS, build_fusion, encode_each
 from avssl.records import Clip, Example, Plan, Shortcut
 from avssl.task import Batch, Outputs, Recipe, two_class_metrics, two_class_scores
 from avssl.transform import sequence_probes as probes
-from avssl.transform.drawing_strips import RIGHT, WRONG, draw_sheet, draw_strip
+from avssl.transform.drawing_strips import draw_verdicts
 from avssl.transform.sequences import SequenceKnobs
 
 SHORTCUTS = (
@@ -171,22 +171,14 @@ class ArrowOfTime(SequenceKnobs):
 
     def drawn(self, out: Outputs, batch: Batch) -> list[NDArray[np.uint8]]:
         """Gives each run as it was shown, with what the network says and what is so."""
-        sheets = []
-        chances = out["logits"].detach().float().softmax(dim=1)[:, 1].cpu().numpy()
+        logits = out["logits"].detach().float().cpu().numpy()
         frames = batch["frames"].swapaxes(1, 2) if self.as_clip else batch["frames"]
-        for pictures, chance, label in zip(
-            frames.cpu().numpy(), chances, batch["label"].tolist(), strict=True
-        ):
-            says = int(chance > 0.5)
-            color = RIGHT if says == label else WRONG
-            captions = [f"shown {k + 1}." for k in range(len(pictures))]
-            strip = draw_strip(pictures, captions, colors=[color] * len(pictures))
-            title = (
-                f"it says {self.label_names[says]} ({max(chance, 1 - chance):.0%}), "
-                f"it is {self.label_names[label]}"
-            )
-            sheets.append(draw_sheet([strip], title))
-        return sheets
+        return draw_verdicts(
+            frames.cpu().numpy(),
+            logits[:, 1] - logits[:, 0],
+            batch["label"].cpu().numpy(),
+            self.label_names,
+        )
 
 
 RECIPES = {

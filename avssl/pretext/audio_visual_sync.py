@@ -33,6 +33,7 @@ from avssl.pretext.audio_visual_guards import SHORTCUTS
 from avssl.records import Shortcut
 from avssl.task import Batch, Outputs, layer_sizes, two_class_metrics, two_class_scores
 from avssl.transform.audio_visual import AudioVisualPairs
+from avssl.transform.drawing_pairs import draw_pairs
 
 
 class InStep(nn.Module):
@@ -126,3 +127,10 @@ class AudioVisualSync(AudioVisualPairs):
     def trivial(self, catalog: Catalog) -> dict[str, float]:
         """Gives what any answer without looking or listening reaches."""
         return {"balanced_accuracy": 0.5, "auc": 0.5}
+
+    def drawn(self, out: Outputs, batch: Batch) -> list[NDArray[np.uint8]]:
+        """Gives each pair, picture beside spectrogram, with the answer and what is so."""
+        odds = self.metrics(out, batch)["score"].cpu().numpy()
+        frames, sound = batch["frames"].cpu().numpy(), batch["sound"].cpu().numpy()
+        labels = batch["label"].cpu().numpy()
+        return draw_pairs(frames, sound, odds, labels, self.label_names, rate_hz=self.rate_hz)

@@ -1,9 +1,8 @@
 """Shuffle and Learn: were these three frames filmed in this order?
 
-Misra, Zitnick, Hebert, ECCV 2016 (arXiv 1603.08561). The paper's text was not at hand: its figures
-come from notes on third-party summaries and on the authors' released settings
-(github.com/imisra/shuffle-tuple); docs/shuffle_and_learn.md says which is from where. What they
-leave open is ours, and marked [ours].
+Misra, Zitnick, Hebert, ECCV 2016 (arXiv 1603.08561), by third-party summaries and the authors' own
+settings (github.com/imisra/shuffle-tuple); docs/shuffle_and_learn.md says which figure is from
+where. What they leave open is ours, and marked [ours].
 
 Five frames a < b < c < d < e of one window with much motion, inside one shot:
 
@@ -13,13 +12,11 @@ Five frames a < b < c < d < e of one window with much motion, inside one shot:
     0:             b ← a            d           the middle one is from before
     0:             b            e → d           the middle one is from after
 
-Each is reversed in time with p = ½; that changes no label. The ends b and d are drawn before the
-label, so they tell nothing: only the middle frame does. A network has to see where what moves has
-got to; how it could cheat instead, and what stops it, stands in `ShuffleAndLearn.shortcuts`.
+Each is reversed in time with p = ½; that changes no label. The ends b and d are drawn before it,
+so only the middle frame tells. How a network could cheat: `ShuffleAndLearn.shortcuts`.
 
-Its worth for pose so far is negative: fine-tuned on 50 labels it costs 0.046 (the world) and 0.024
-(motion capture) of PCK against fresh weights, random labels as much; frozen it gains, and random
-labels as much. The remedies that failed are listed in docs/pose_study.md.
+Its worth for pose so far is negative: fine-tuned on 50 labels it costs 0.046 (world) and 0.024
+(motion capture) of PCK against fresh weights. Remedies that failed: docs/pose_study.md.
 
 Shapes: B triplets, S x S px, T frames of a clip (3-D encoders). Batch: frames uint8
 [B, 3, 3, S, S] or [B, 3, 3, T, S, S] (triplet, colour), label int64 [B], weight float32 [B].
@@ -47,6 +44,7 @@ from avssl.sample.windows import Windows, draw_alike, find_windows
 from avssl.task import Batch, Outputs, two_class_scores
 from avssl.transform import frames as pictures
 from avssl.transform import measure
+from avssl.transform.drawing_strips import draw_verdicts
 
 ORDERS = ("in order", "middle from before", "middle from after")
 """`Plan.target["order"]` counts in this list; 0 is the positive class."""
@@ -309,9 +307,8 @@ class ShuffleAndLearn:
 
     def predict(self, encoders: Mapping[str, nn.Module], head: nn.Module, batch: Batch) -> Outputs:
         """Runs one encoder on all frames, then joins them: {"logits": [B, 2]}."""
-        frames = batch["frames"]
-        vectors = encoders["vision"](frames.flatten(end_dim=1))
-        return {"logits": head(vectors.unflatten(0, frames.shape[:2]))}
+        vectors = encoders["vision"](batch["frames"].flatten(end_dim=1))
+        return {"logits": head(vectors.unflatten(0, batch["frames"].shape[:2]))}
 
     def loss(self, out: Outputs, batch: Batch) -> Tensor:
         """Gives the mean cross-entropy; triplets of weight 0 count as 0."""
@@ -321,9 +318,8 @@ class ShuffleAndLearn:
     def metrics(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Gives label, score, weight, and what averages to the balanced accuracy, each [B].
 
-        The score is the log odds of "in order" less those of the training mix, so that 0 is the
-        threshold of balanced accuracy: with three negatives to one positive, the answer "never"
-        would look 75 % right.
+        The score is the log odds of "in order" less those of the training mix: 0 is the threshold
+        of balanced accuracy.
         """
         logits, label = out["logits"].detach().float(), batch["label"]
         share = self.positive_share
@@ -345,3 +341,10 @@ class ShuffleAndLearn:
     def trivial(self, catalog: Catalog) -> dict[str, float]:
         """Gives what any answer without looking reaches."""
         return {"balanced_accuracy": 0.5, "auc": 0.5}
+
+    def drawn(self, out: Outputs, batch: Batch) -> list[NDArray[np.uint8]]:
+        """Gives each sample's three pictures (of clips the middle ones), and what is answered."""
+        frames = batch["frames"].cpu().numpy()
+        frames = frames if frames.ndim == 5 else frames[:, :, :, frames.shape[3] // 2]
+        odds = self.metrics(out, batch)["score"].cpu().numpy()
+        return draw_verdicts(frames, odds, batch["label"].cpu().numpy(), self.label_names)

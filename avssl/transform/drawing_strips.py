@@ -61,3 +61,40 @@ def draw_sheet(strips: Sequence[NDArray[np.uint8]], title: str) -> NDArray[np.ui
         for strip in strips
     ]
     return np.vstack([_words(title, width), *padded]).astype(np.uint8)
+
+
+def verdict(odds: float, label: int, names: Sequence[str]) -> tuple[str, tuple[int, int, int]]:
+    """Gives what an answer of two classes says, in words, and the colour of its frame.
+
+    Args:
+        odds: log odds of label 1, in an even mix of both.
+        label: what is so, 0 or 1.
+        names: of the two labels.
+    """
+    says = int(odds > 0)
+    surely = 1 / (1 + np.exp(-min(abs(odds), 50.0)))
+    words = f"it says {names[says]} ({surely:.0%}), it is {names[label]}"
+    return words, RIGHT if says == label else WRONG
+
+
+def draw_verdicts(
+    frames: NDArray[np.uint8],
+    odds: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    names: Sequence[str],
+) -> list[NDArray[np.uint8]]:
+    """Gives runs of pictures as they were shown, each with what the network says and what is so.
+
+    Args:
+        frames: uint8 [B, N, 3, S, S].
+        odds: float [B], log odds of label 1 in an even mix.
+        labels: int [B], 0 or 1.
+        names: of the two labels.
+    """
+    sheets = []
+    for pictures, own, label in zip(frames, odds.tolist(), labels.tolist(), strict=True):
+        title, color = verdict(own, int(label), names)
+        captions = [f"shown {k + 1}." for k in range(len(pictures))]
+        strip = draw_strip(pictures, captions, colors=[color] * len(pictures))
+        sheets.append(draw_sheet([strip], title))
+    return sheets
