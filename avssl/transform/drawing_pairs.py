@@ -44,7 +44,7 @@ def spectrogram_picture(
     grey = np.rint(255 * np.clip(1 - level / _LEAST_DB, 0, 1)).astype(np.uint8)[::-1]
     colored = np.asarray(cv2.applyColorMap(np.ascontiguousarray(grey), cv2.COLORMAP_MAGMA))
     shown = cv2.resize(colored, (width_px, height_px), interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(shown[..., ::-1])
+    return np.ascontiguousarray(shown[..., ::-1]).astype(np.uint8)
 
 
 def draw_pairs(
