@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from avssl.catalog import Catalog
 from avssl.downstream.localization import judge, table
-from avssl.downstream.localizer import Localizer, ObjectPrior
+from avssl.downstream.localizer import Localizer, ObjectPrior, spread_odds
 from avssl.errors import InputError
 from avssl.labels.sounding import moments_of
 from avssl.prepare import PrepareSettings, prepare
@@ -181,9 +182,9 @@ def test_several_looks_are_the_mean_of_each_one() -> None:
     task, head = Knows(), torch.nn.Linear(1, 1)
     at_s = np.arange(task.rate_hz) / task.rate_hz
     sound = (0.3 * np.sin(2 * np.pi * 1000 * at_s)).astype(np.float32)
-    once, _ = Localizer(task, {}, head)(frames, sound)
-    double, _ = Localizer(task, {}, head, looks=(2.0,))(frames, sound)
-    both, sure = Localizer(task, {}, head, looks=(1.0, 2.0))(frames, sound)
+    once, _ = Localizer(task, {}, head, spread=0)(frames, sound)
+    double, _ = Localizer(task, {}, head, looks=(2.0,), spread=0)(frames, sound)
+    both, sure = Localizer(task, {}, head, looks=(1.0, 2.0), spread=0)(frames, sound)
     larger = torch.nn.functional.interpolate(
         torch.from_numpy(once)[:, None], size=double.shape[1:], mode="bilinear"
     )[:, 0]
@@ -192,6 +193,33 @@ def test_several_looks_are_the_mean_of_each_one() -> None:
     assert np.allclose(sure, 1 / (1 + np.exp(-both.max(axis=(1, 2)))), atol=1e-6)
     with pytest.raises(InputError, match="looks"):
         Localizer(task, {}, head, looks=(1.0, 0.0))
+    with pytest.raises(InputError, match="spread"):
+        Localizer(task, {}, head, spread=-1.0)
+    # spread afterwards, by the finer look's places
+    wide, as_sure = Localizer(task, {}, head, looks=(1.0, 2.0), spread=0.7)(frames, sound)
+    assert np.allclose(wide, spread_odds(both, 1.4), atol=1e-4)
+    assert np.allclose(as_sure, sure, atol=1e-6)
+
+
+@pytest.mark.parametrize("deviation", [0.5, 1.0, 2.3])
+def test_spread_odds_are_another_librarys_blur_of_the_odds(deviation: float) -> None:
+    maps = np.random.default_rng(3).normal(-4, 2, size=(3, 6, 8))
+    found = spread_odds(maps, deviation)
+    assert found.dtype == np.float32 and found.shape == maps.shape
+    for one, own in zip(maps, found, strict=True):
+        blurred = gaussian_filter(
+            np.exp(one), deviation, mode="nearest", radius=int(np.ceil(4 * deviation))
+        )
+        wanted = np.log(blurred) - np.log(blurred.max()) + one.max()
+        assert np.allclose(own, wanted, atol=1e-4)
+    assert np.array_equal(spread_odds(maps, 0), maps.astype(np.float32))
+
+
+def test_far_noise_does_not_outrank_a_neighbour() -> None:
+    (line,) = spread_odds(np.array([[[2.0, -4, -4, -4, -3.9]]]), 1.0)[0]
+    assert np.all(np.diff(line) < 0) and line[0] == pytest.approx(2.0)
+    # nothing but equal places stays so, however low
+    assert np.allclose(spread_odds(np.full((1, 3, 4), -900.0), 1.0), -900.0)
 
 
 def test_a_mirrored_look_takes_out_what_leans_to_one_side() -> None:

@@ -137,7 +137,7 @@ def test_a_second_moment_is_of_the_same_clip_and_reaches_both_encoders(make_row:
 
 
 def test_training_pairs_match_and_half_of_the_held_out_do(make_row: MakeRow) -> None:
-    def labels(task: AudioVisualContrast, split: str) -> list[tuple[int, int]]:
+    def labels(task: Any, split: str) -> list[tuple[int, int]]:
         catalog = Catalog.from_rows([make_row(number=k, split=split) for k in range(5)])
         found = []
         for k in range(200):
@@ -150,6 +150,12 @@ def test_training_pairs_match_and_half_of_the_held_out_do(make_row: MakeRow) -> 
     assert set(labels(task, "validation")) == {(1, 0), (0, 1)}
     # the control: every picture is told that another's sound is its own
     assert set(labels(dataclasses.replace(task, random_labels=True), "train")) == {(1, 1)}
+    # so it is with correspondence that compares all of a batch, and only with that one
+    pairs = AudioVisualCorrespondence(negatives="batch")
+    assert set(labels(pairs, "train")) == {(1, 0)}
+    assert set(labels(pairs, "validation")) == {(1, 0), (0, 1)}
+    assert set(labels(dataclasses.replace(pairs, random_labels=True), "train")) == {(1, 1)}
+    assert set(labels(AudioVisualCorrespondence(), "train")) == {(1, 0), (0, 1)}
 
 
 def test_random_labels_say_nothing(make_row: MakeRow) -> None:
@@ -297,17 +303,67 @@ torch.testing.assert_close(loss, whole)
 torch.testing.assert_close(shared, weight.grad)
 print("equal")
 """
+SHARED_PAIRS = """
+import torch, torch.distributed as dist
+from avssl.pretext.audio_visual_correspondence import AudioVisualCorrespondence
+
+class Sees(torch.nn.Linear):
+    layers = {"maps": (8, 1)}
+    def features(self, frames):
+        return {"maps": self(frames).permute(0, 2, 1)[..., None]}
+
+class Hears(torch.nn.Linear):
+    def forward(self, sound, masks):
+        return super().forward(sound)
+
+dist.init_process_group("gloo")
+rank, task = dist.get_rank(), AudioVisualCorrespondence(
+    negatives="batch", fusion="FUSION", standardise=False)
+torch.manual_seed(0)
+encoders = {"vision": Sees(8, 8), "sound": Hears(8, 8)}
+head = task.head({"vision.maps.channels": 8, "vision.maps.stride": 1, "sound": 8})
+weights = [*encoders["vision"].parameters(), *encoders["sound"].parameters(), *head.parameters()]
+pictures, sounds = torch.randn(6, 5, 8), torch.randn(6, 8)
+
+def loss_of(part):
+    batch = {"frames": pictures[part], "sound": sounds[part], "group": torch.arange(6)[part] % 4,
+             "label": torch.ones(6, dtype=torch.int64)[part]}
+    out = task.predict(encoders, head, batch)
+    own = torch.stack([head(*task.features(encoders, {n: v[k:k+1] for n, v in batch.items()}))[0]
+                       for k in range(len(batch["label"]))])
+    torch.testing.assert_close(out["logits"][:, 1], own[:, 1] - own[:, 0])
+    return task.loss(out, batch)
+
+loss = loss_of(slice(3 * rank, 3 * rank + 3))
+loss.backward()
+shared = []
+for weight in weights:
+    dist.all_reduce(weight.grad)
+    shared.append(weight.grad / 2)
+    weight.grad = None
+dist.destroy_process_group()
+whole = loss_of(slice(0, 6))
+whole.backward()
+torch.testing.assert_close(loss, whole)
+torch.testing.assert_close(shared, [weight.grad for weight in weights])
+head.eval()
+assert set(task.predict(encoders, head, {"frames": pictures, "sound": sounds})) == {"logits"}
+print("equal")
+"""
 
 
 @pytest.mark.slow
-def test_two_processes_compare_with_the_whole_batch(tmp_path: Any) -> None:
+@pytest.mark.parametrize(
+    "code", [SHARED, SHARED_PAIRS.replace("FUSION", "avol"), SHARED_PAIRS.replace("FUSION", "l3")]
+)
+def test_two_processes_compare_with_the_whole_batch(code: str, tmp_path: Any) -> None:
     """Loss and gradient of two halves are those of one process with all."""
     import os
     import subprocess
     import sys
 
     script = tmp_path / "shared.py"
-    script.write_text(SHARED)
+    script.write_text(code)
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
          "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", str(script)],
