@@ -246,7 +246,7 @@ def command(arguments: Sequence[str]) -> int:
     Raises:
         InputError: see `evaluate_action`.
     """
-    parser = argparse.ArgumentParser(prog="avssl eval action", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="avssl eval action", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="folder of a run of `avssl train action`")
     parser.add_argument("--data", required=True, metavar="D", help="data set with classes")
     parser.add_argument("--split", default="test", choices=("validation", "test"))
