@@ -21,6 +21,7 @@ Crops = Literal["one", "flip", "ten"]
 CROPS = ("one", "flip", "ten")
 FIELDS = ("class", "action")
 """Labels that may hold the class: of the scripts of `datasets/`, and of the synthetic world."""
+_ROUNDING_S = 1e-6
 
 
 def class_of(row: ClipRow, field: str) -> str:
@@ -70,8 +71,8 @@ def moments(
     length_s = min(clip_s, row.duration_s) if num_frames > 1 else 0.0
     starts = row.start_s + np.asarray(shares, dtype=np.float64) * (row.duration_s - length_s)
     within = (np.arange(num_frames) + 0.5) / num_frames * length_s
-    times = (starts[:, None] + within).ravel()
-    # a share of 1 - 1e-16 must not round up to the clip's end
+    # a moment at which a frame begins must not round down to the frame before, nor up to the end
+    times = (starts[:, None] + within).ravel() + _ROUNDING_S
     return tuple(np.clip(times, row.start_s, np.nextafter(row.end_s, row.start_s)).tolist())
 
 
