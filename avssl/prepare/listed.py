@@ -36,6 +36,7 @@ def prepare_clips(
     labels: Callable[[ListedClip], Labels] = class_labels,
     by_id: bool = False,
     group_by: str = VIDEO_GROUPS,
+    hold_out: bool = True,
     settings: PrepareSettings | None = None,
     jobs: int | None = None,
     quiet: bool = False,
@@ -52,6 +53,7 @@ def prepare_clips(
         by_id: a file may also be named by the video's id alone, where the lists have one clip of
             it. The file must be the clip, not the whole video.
         group_by: how the group is read from a file's path; the default is for YouTube's ids.
+        hold_out: see `prepare_listed`.
         settings: of `prepare`.
         jobs: processes; as many as there are cores if None.
         quiet: no progress bar.
@@ -84,6 +86,7 @@ def prepare_clips(
         },
         names=names,
         group=lambda name: clips[name].video,
+        hold_out=hold_out,
         settings=dataclasses.replace(settings or PrepareSettings(), group_by=group_by),
         jobs=jobs,
         quiet=quiet,
@@ -112,6 +115,7 @@ def prepare_listed(
     validation: Mapping[str, Labels] | None = None,
     names: Callable[[str], Sequence[str]] = lambda name: (name,),
     group: Callable[[str], str] = lambda name: name,
+    hold_out: bool = True,
     settings: PrepareSettings | None = None,
     jobs: int | None = None,
     quiet: bool = False,
@@ -127,11 +131,12 @@ def prepare_listed(
         destination: the data set's folder.
         test: name → labels of the clips of the split test.
         training: names of those to train on, with labels or without. Where there is no list for
-            validation, a twentieth goes into that split.
+            validation, a twentieth goes into that split (see `hold_out`).
         validation: name → labels of the clips of the split validation.
         names: what the file of a clip may be named; the first that is there is taken. "a/b" is
             b in a folder a.
         group: clips of one group go to validation together.
+        hold_out: False: without a list for validation that split stays empty.
         settings: of `prepare`; splits are those of the lists, whatever they say.
         jobs: processes; as many as there are cores if None.
         quiet: no progress bar, no words.
@@ -160,7 +165,7 @@ def prepare_listed(
     linked: list[Linked] = []
     for name, file in found.items():
         split = "test" if name in test else "validation" if name in held else "train"
-        if split == "train" and not held and _is_held_out(group(name)):
+        if split == "train" and hold_out and not held and _is_held_out(group(name)):
             split = "validation"
         linked.append((f"{split}/{name}{file.suffix}", file, everything[name]))
     link_all(links, linked)

@@ -18,6 +18,9 @@ def main() -> int:
         "--lists", required=True, metavar="FOLDER", help="the unpacked ucfTrainTestlist"
     )
     parser.add_argument("--division", type=int, default=1, help="1 (the default), 2 or 3")
+    parser.add_argument(
+        "--no-validation", action="store_true", help="train on all of the training list"
+    )
     return run_script(parser, _work)
 
 
@@ -27,7 +30,12 @@ def _work(options: argparse.Namespace) -> Report:
 
     clips = read_ucf101(options.lists, division=options.division)
     return prepare_clips(
-        options.source, options.destination, clips, group_by=UCF_GROUPS, **how(options)
+        options.source,
+        options.destination,
+        clips,
+        hold_out=not options.no_validation,
+        group_by=UCF_GROUPS,
+        **how(options),
     )
 
 

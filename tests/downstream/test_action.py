@@ -38,7 +38,7 @@ def write_clip(path: Path, color: tuple[int, int, int], rng: np.random.Generator
     with av.open(str(path), "w") as out:
         stream: Any = out.add_stream("mpeg4", rate=25)
         stream.width, stream.height, stream.pix_fmt = 80, 48, "yuv420p"
-        stream.codec_context.options = {"qscale": "2"}
+        stream.codec_context.options = {"qmin": "1", "qmax": "1"}
         still = rng.integers(60, 160, (6, 10, 1)).repeat(3, 2).astype(np.uint8)
         for number in range(NUM_FRAMES):
             picture = still.repeat(8, 0).repeat(8, 1)
