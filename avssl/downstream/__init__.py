@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from avssl.downstream import keypoints, keypoints_recipes
+from avssl.downstream import action, action_recipes, keypoints, keypoints_recipes
 from avssl.task import Recipe
 
-TASKS: dict[str, type[Any]] = {"keypoints": keypoints.Keypoints}
+TASKS: dict[str, type[Any]] = {"keypoints": keypoints.Keypoints, "action": action.Action}
 """Name on the command line → class of the task."""
 
-RECIPES: dict[str, Mapping[str, Recipe]] = {"keypoints": keypoints_recipes.RECIPES}
+RECIPES: dict[str, Mapping[str, Recipe]] = {
+    "keypoints": keypoints_recipes.RECIPES,
+    "action": action_recipes.RECIPES,
+}
 """Name of the task → name of the recipe → recipe; the first recipe is the one taken by default."""

@@ -12,7 +12,7 @@ from typing import Any
 from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.files import write_text
-from avssl.labels.clip_lists import ClipList, ListedClip, class_labels, video_of
+from avssl.labels.clip_lists import ClipList, ListedClip, class_labels
 from avssl.prepare.run import prepare
 from avssl.prepare.scan import SUFFIXES
 from avssl.prepare.settings import PrepareSettings
@@ -35,11 +35,13 @@ def prepare_clips(
     *,
     labels: Callable[[ListedClip], Labels] = class_labels,
     by_id: bool = False,
+    group_by: str = VIDEO_GROUPS,
+    hold_out: bool = True,
     settings: PrepareSettings | None = None,
     jobs: int | None = None,
     quiet: bool = False,
 ) -> Report:
-    """Prepares the clips of lists of YouTube videos; those of one video are a group.
+    """Prepares the clips of lists of videos; those of one video are a group.
 
     What trains of a video that is tested on is left out (`ClipList.apart`).
 
@@ -50,6 +52,8 @@ def prepare_clips(
         labels: what the catalogue says of a clip.
         by_id: a file may also be named by the video's id alone, where the lists have one clip of
             it. The file must be the clip, not the whole video.
+        group_by: how the group is read from a file's path; the default is for YouTube's ids.
+        hold_out: see `prepare_listed`.
         settings: of `prepare`.
         jobs: processes; as many as there are cores if None.
         quiet: no progress bar.
@@ -69,7 +73,7 @@ def prepare_clips(
 
     if not quiet:
         print(clips)
-    return prepare_listed(
+    report = prepare_listed(
         source,
         destination,
         **{
@@ -81,11 +85,25 @@ def prepare_clips(
             )
         },
         names=names,
-        group=video_of,
-        settings=dataclasses.replace(settings or PrepareSettings(), group_by=VIDEO_GROUPS),
+        group=lambda name: clips[name].video,
+        hold_out=hold_out,
+        settings=dataclasses.replace(settings or PrepareSettings(), group_by=group_by),
         jobs=jobs,
         quiet=quiet,
     )
+    if not quiet:
+        _say_absent_classes(destination, clips)
+    return report
+
+
+def _say_absent_classes(destination: Path, clips: ClipList) -> None:
+    """Says which classes have no file at all: a folder that was forgotten."""
+    path = destination / MISSING_NAME
+    missing = set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
+    wanted = {clip.classes[0] for clip in clips.clips.values()}
+    there = {clip.classes[0] for name, clip in clips.clips.items() if name not in missing}
+    if absent := sorted(wanted - there):
+        print(f"{len(absent)} classes without a file: {', '.join(absent)}")
 
 
 def prepare_listed(
@@ -97,6 +115,7 @@ def prepare_listed(
     validation: Mapping[str, Labels] | None = None,
     names: Callable[[str], Sequence[str]] = lambda name: (name,),
     group: Callable[[str], str] = lambda name: name,
+    hold_out: bool = True,
     settings: PrepareSettings | None = None,
     jobs: int | None = None,
     quiet: bool = False,
@@ -112,10 +131,12 @@ def prepare_listed(
         destination: the data set's folder.
         test: name → labels of the clips of the split test.
         training: names of those to train on, with labels or without. Where there is no list for
-            validation, a twentieth goes into that split.
+            validation, a twentieth goes into that split (see `hold_out`).
         validation: name → labels of the clips of the split validation.
-        names: what the file of a clip may be named; the first that is there is taken.
+        names: what the file of a clip may be named; the first that is there is taken. "a/b" is
+            b in a folder a.
         group: clips of one group go to validation together.
+        hold_out: False: without a list for validation that split stays empty.
         settings: of `prepare`; splits are those of the lists, whatever they say.
         jobs: processes; as many as there are cores if None.
         quiet: no progress bar, no words.
@@ -144,7 +165,7 @@ def prepare_listed(
     linked: list[Linked] = []
     for name, file in found.items():
         split = "test" if name in test else "validation" if name in held else "train"
-        if split == "train" and not held and _is_held_out(group(name)):
+        if split == "train" and hold_out and not held and _is_held_out(group(name)):
             split = "validation"
         linked.append((f"{split}/{name}{file.suffix}", file, everything[name]))
     link_all(links, linked)
@@ -228,6 +249,7 @@ def _files(
             path = Path(folder, file)
             if path.suffix.lower().lstrip(".") in SUFFIXES:
                 there.setdefault(path.stem, []).append(path)
+                there.setdefault(f"{path.parent.name}/{path.stem}", []).append(path)
     found: dict[str, Path] = {}
     for name in wanted:
         stem = next((one for one in names(name) if one in there), None)

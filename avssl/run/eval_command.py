@@ -27,6 +27,10 @@ EVALUATORS = {
         "avssl.run.propagation_eval:command",
         "labels carried along by features: J&F in DAVIS's layout, PCK beside copying the first",
     ),
+    "action": (
+        "avssl.run.action_eval:command",
+        "classes of videos: top-1, top-5, mean over classes beside the commonest class",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""

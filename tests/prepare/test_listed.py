@@ -177,6 +177,8 @@ def test_validation_is_held_out_by_video_and_lists_must_not_share(calls: Calls, 
     held = [name for name in names if split[name] == "validation"]
     assert 2 <= len(held) <= 20
     assert all(split[name[:4] + "_a"] == split[name[:4] + "_b"] for name in names)
+    prepare_listed(source, tmp_path / "out", test={}, training=names, hold_out=False, **kind)
+    assert {path.split("/")[0] for path in calls[-1]["files"]} == {"train"}
     # with a list of its own nothing is held out
     lists = {
         "training": names[2:],
