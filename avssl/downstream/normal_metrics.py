@@ -39,21 +39,26 @@ def counts_of(angles_rad: Tensor, known: Tensor) -> dict[str, Tensor]:
     return found
 
 
+_KEYS = ("_count", "_sum", *(f"_{name}" for name in NAMES[2:]))
+_BINS = tuple(f"_bin_{k}" for k in range(_NUM_BINS))
+
+
 def figures_of(columns: Columns) -> dict[str, float]:
     """Gives the five figures from the columns [num_pictures]; {} where nothing is known."""
-    count = float(columns["_count"].sum())
+    return _figures(np.array([columns[name].sum() for name in (*_KEYS, *_BINS)]))
+
+
+def _figures(sums: NDArray[np.float64]) -> dict[str, float]:
+    count, total, *within = sums[: len(_KEYS)].tolist()
     if not count:
         return {}
-    shares = {name: float(columns[f"_{name}"].sum()) / count for name in NAMES[2:]}
-    bins = np.array([columns[f"_bin_{k}"].sum() for k in range(_NUM_BINS)])
-    below = np.concatenate([[0.0], np.cumsum(bins)])
-    at = int(np.searchsorted(below[1:], count / 2))
-    inside = (count / 2 - below[at]) / max(bins[at], 1e-9)
-    return {
-        "mean_deg": float(columns["_sum"].sum()) / count,
-        "median_deg": float((at + inside) * BIN_DEG),
-        **shares,
-    }
+    bins = sums[len(_KEYS) :]
+    below = np.cumsum(bins)
+    at = int(np.searchsorted(below, count / 2))
+    inside = 1 - (below[at] - count / 2) / max(bins[at], 1e-9)
+    shares = [value / count for value in within]
+    values = (total / count, float((at + inside) * BIN_DEG), *shares)
+    return dict(zip(NAMES, values, strict=True))
 
 
 def intervals_of(
@@ -70,14 +75,12 @@ def intervals_of(
     names, place = np.unique(groups, return_inverse=True)
     if len(names) < 2:
         return {}
-    keys = list(columns)
-    each = np.zeros((len(names), len(keys)))
-    np.add.at(each, place, np.stack([columns[key] for key in keys], axis=1))
+    each = np.zeros((len(names), len(_KEYS) + len(_BINS)))
+    np.add.at(each, place, np.stack([columns[key] for key in (*_KEYS, *_BINS)], axis=1))
     drawn: dict[str, list[float]] = {name: [] for name in NAMES}
     for _ in range(num_resamples):
         chosen = rng.integers(len(names), size=len(names))
-        sums = each[chosen].sum(axis=0)
-        for name, value in figures_of({k: sums[i : i + 1] for i, k in enumerate(keys)}).items():
+        for name, value in _figures(each[chosen].sum(axis=0)).items():
             drawn[name].append(value)
     return {
         name: [float(v) for v in np.percentile(values, [2.5, 97.5])]

@@ -127,9 +127,7 @@ class Normals:
 
     def standing_box(self, row: ClipRow) -> maps.Rectangle:
         """Gives what is shown of a row where nothing is drawn."""
-        return maps.standing_box(
-            picture_px=(row.width_px, row.height_px), shown_px=self.shown_px
-        )
+        return maps.standing_box(picture_px=(row.width_px, row.height_px), shown_px=self.shown_px)
 
     def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
         """Cuts picture and normals alike (see the top for the arrays)."""

@@ -56,9 +56,7 @@ class Nyu:
         return sum(1 for split in self.splits if split)
 
 
-def read_nyuv2(
-    root: str | os.PathLike[str], *, validation: float = 0.1, seed: int = 0
-) -> Nyu:
+def read_nyuv2(root: str | os.PathLike[str], *, validation: float = 0.1, seed: int = 0) -> Nyu:
     """Reads what there is, no picture yet.
 
     Args:
@@ -78,7 +76,7 @@ def read_nyuv2(
     if not lists.is_file():
         raise InputError(f"{folder}: no {SPLITS} there; get it from the data set's page")
     with _opened(path) as file:
-        images, depths = _checked(path, file)
+        images, _ = _checked(path, file)
         count = int(images.shape[0])
         size = (int(images.shape[2]), int(images.shape[3]))
         groups = _scenes(path, file, count)
@@ -114,14 +112,12 @@ def read_nyuv2(
 def surfaces(found: Nyu) -> Iterator[Surface]:
     """Gives the pictures of the splits with their normals, without the frame around them."""
     factor = found.size_px[0] / WIDTH_PX
-    rows, columns = (
-        slice(round(part.start * factor), round(part.stop * factor)) for part in SHOWN
-    )
+    rows, columns = (slice(round(part.start * factor), round(part.stop * factor)) for part in SHOWN)
     camera = CAMERA.scaled(factor)
     radius = max(1, round(4 * factor))
     with _opened(found.path) as file:
         images, depths = _checked(found.path, file)
-        raw = file["rawDepths"] if "rawDepths" in file else depths
+        raw = file.get("rawDepths", depths)
         for index, split in enumerate(found.splits):
             if not split:
                 continue

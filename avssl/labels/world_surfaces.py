@@ -5,7 +5,6 @@
     frames int64 [n]   depth_mm uint16 [n, H, W], 0: none   normals uint8 [n, H, W, 3], coded
 """
 
-import json
 import os
 import zipfile
 from collections.abc import Iterator
@@ -32,9 +31,7 @@ def read_world_surfaces(world: str | os.PathLike[str]) -> tuple[int, Iterator[Su
     """
     root = Path(world)
     files = [
-        (split, path)
-        for split in SPLITS
-        for path in sorted((root / FOLDER / split).glob("*.npz"))
+        (split, path) for split in SPLITS for path in sorted((root / FOLDER / split).glob("*.npz"))
     ]
     if not files:
         raise InputError(
@@ -69,11 +66,11 @@ def read_surface_file(path: Path) -> dict[str, NDArray[Any]]:
     try:
         if path.stat().st_size > _MAX_NUM_BYTES:
             raise ValueError("too large")
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
             truth = {name: found[name] for name in ("frames", "depth_mm", "normals")}
         count, shape = len(truth["frames"]), truth["depth_mm"].shape
         if shape[:1] != (count,) or truth["normals"].shape != (*shape, 3):
             raise ValueError(f"depth {shape}, normals {truth['normals'].shape}")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not depth and normals of a world ({error})") from None
     return truth

@@ -56,8 +56,8 @@ def decoded(coded: Tensor) -> tuple[Tensor, Tensor]:
 def angles(one: Tensor, other: Tensor) -> Tensor:
     """Gives the angles between unit vectors along axis 1, radians.
 
-    2 · atan2(|a − b|, |a + b|): exact for small angles too, where the arc cosine is not; at 0 and at
-    a half turn its gradient is taken as bounded.
+    2 · atan2(|a − b|, |a + b|): exact for small angles too, where the arc cosine is not; its
+    gradient stays bounded at 0 and at a half turn.
     """
     apart = (one - other).square().sum(dim=1).clamp_min(1e-12).sqrt()
     along = (one + other).square().sum(dim=1).clamp_min(1e-12).sqrt()

@@ -127,9 +127,7 @@ class PictureShards:
         self._waiting.clear()
 
 
-def _row(
-    about: dict[str, Any], sha256: str, store: str, places: list[dict[str, int]]
-) -> ClipRow:
+def _row(about: dict[str, Any], sha256: str, store: str, places: list[dict[str, int]]) -> ClipRow:
     kinds = about.pop("maps")
     about["labels"] |= dict(zip(kinds, places[1:], strict=True))
     offset, num_bytes = places[0]["offset"], places[0]["num_bytes"]

@@ -27,6 +27,10 @@ EVALUATORS = {
         "avssl.run.propagation_eval:command",
         "labels carried along by features: J&F in DAVIS's layout, PCK beside copying the first",
     ),
+    "normals": (
+        "avssl.run.normals_eval:command",
+        "surface normals: mean and median angle, shares within 11.25, 22.5 and 30 degrees",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""

@@ -13,7 +13,7 @@ Rectangle = tuple[int, int, int, int]
 
 
 def standing_box(*, picture_px: tuple[int, int], shown_px: tuple[int, int]) -> Rectangle:
-    """Gives the largest rectangle of the form of `shown_px`, in the middle; both (width, height)."""
+    """Gives the largest rectangle of the form of `shown_px`, in the middle."""
     return drawn_box(picture_px=picture_px, shown_px=shown_px, share=1.0, place=(0.5, 0.5))
 
 

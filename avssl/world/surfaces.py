@@ -65,7 +65,8 @@ def write_surfaces(
             path = root / FOLDER / spec.split / f"{spec.clip_id}.npz"
             if not path.is_file():
                 with replacing(path) as temporary:
-                    np.savez_compressed(temporary, **surfaces_of(stage(spec), every_frames))
+                    truth: dict[str, Any] = surfaces_of(stage(spec), every_frames)
+                    np.savez_compressed(temporary, **truth)
             bar.advance()
     return root / FOLDER
 

@@ -30,9 +30,7 @@ def main() -> int:
         from avssl.labels.nyuv2 import read_nyuv2, surfaces
         from avssl.prepare.surfaces import write_surfaces
 
-        found = read_nyuv2(
-            arguments.source, validation=arguments.validation, seed=arguments.seed
-        )
+        found = read_nyuv2(arguments.source, validation=arguments.validation, seed=arguments.seed)
         write_surfaces(
             surfaces(found),
             arguments.destination,
