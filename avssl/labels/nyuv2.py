@@ -198,7 +198,7 @@ def _scenes(path: Path, file: Any, count: int) -> list[str]:
         raise InputError(f"{path}: scenes is no list of {count} texts; get the file again")
     names = []
     for number, cell in enumerate(cells, start=1):
-        letters = file[cell] if cell else None
+        letters: Any = file[cell] if cell else None
         if not isinstance(letters, h5py.Dataset) or not 0 < letters.size < 200:
             raise InputError(f"{path}: scene {number} has no name; get the file again")
         name = "".join(chr(int(code)) for code in np.asarray(letters).ravel())

@@ -43,7 +43,7 @@ class Pinhole:
         """Gives (x, y) of every pixel's ray (x, y, 1), float64 [height, width, 2]."""
         columns = (np.arange(width) - self.cx_px) / self.fx_px
         rows = (np.arange(height) - self.cy_px) / self.fy_px
-        return np.stack(np.meshgrid(columns, rows), axis=-1)
+        return np.stack(np.meshgrid(columns, rows), axis=-1).astype(np.float64)
 
 
 def normals_of_depth(
