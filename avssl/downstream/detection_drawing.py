@@ -18,7 +18,7 @@ def with_truth(picture: NDArray[np.uint8], truth: Truth, names: Sequence[str]) -
         names: of the classes.
     """
     words = [
-        names[c] + (" (ignored)" if ignored else "")
+        f"{names[int(c)]}{' (ignored)' if ignored else ''}"
         for c, ignored in zip(truth.classes, truth.ignored, strict=True)
     ]
     return draw_boxes(

@@ -62,8 +62,8 @@ class Normals:
     """Whether the encoder is trained too. In stages: see optim.encoder_from_step."""
     head_width: int = 64
     """Channels of the head."""
-    loss_kind: Literal["cosine", "angle"] = "cosine"
-    """1 − cosine, or the angle itself."""
+    loss_kind: Literal["angle", "cosine"] = "angle"
+    """The angle itself, or 1 − cosine."""
     num_labels: int = 0
     """Training rows that are used, 0: all. Smaller numbers are subsets of larger ones."""
     label_seed: int = 0

@@ -86,5 +86,7 @@ def present(images: Sequence[BoxedImage], root: Path) -> tuple[list[BoxedImage],
             f"{root}: none of the {len(missing)} pictures is there (such as {missing[0]}); "
             "name the folder that holds them"
         )
-    note = f"{len(missing)} pictures whose file is not there (such as {missing[0]})"
-    return [image for image in images if there[image.path]], note if missing else ""
+    note = (
+        f"{len(missing)} pictures whose file is not there (such as {missing[0]})" if missing else ""
+    )
+    return [image for image in images if there[image.path]], note

@@ -199,7 +199,8 @@ def _scenes(path: Path, file: Any, count: int) -> list[str]:
     names = []
     for number, cell in enumerate(cells, start=1):
         letters: Any = file[cell] if cell else None
-        if not isinstance(letters, h5py.Dataset) or not 0 < letters.size < 200:
+        size = letters.size if isinstance(letters, h5py.Dataset) else 0
+        if not size or size > 200:
             raise InputError(f"{path}: scene {number} has no name; get the file again")
         name = "".join(chr(int(code)) for code in np.asarray(letters).ravel())
         names.append(re.sub(r"(?<=\d)[a-z]$", "", name))

@@ -120,11 +120,14 @@ def read_objects(path: Path, counts: Counter[str]) -> tuple[Boxed, ...]:
     """
     if path.stat().st_size > _MAX_XML_BYTES:
         raise InputError(f"{path}: larger than {_MAX_XML_BYTES >> 20} MiB, so no file of boxes")
-    data = path.read_bytes()
-    if b"<!" in data.replace(b"<!--", b""):
+    try:  # of text nothing is decoded any more: another encoding could hide what is refused here
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8; get it again") from None
+    if "<!" in text.replace("<!--", ""):
         raise InputError(f"{path}: declares entities, which can grow without end; not read")
     try:
-        root = ElementTree.fromstring(data)
+        root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise InputError(f"{path}: not XML ({error})") from None
     if root.tag != "annotation":

@@ -5,7 +5,8 @@
          ── RoI align 7×7 ── two linear layers ── class and box of each
 
 The head holds all but the encoder, its losses too: torchvision's parts give either losses (in
-training) or detections. Pictures come as they are to be looked at, so torchvision's scaling is left out.
+training) or detections. Pictures come as they are to be looked at: torchvision's own scaling is
+left out.
 
 Shapes: B pictures of H x W px; boxes (x0, y0, x1, y1) px from the corner.
 """

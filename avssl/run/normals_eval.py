@@ -156,7 +156,7 @@ def _draw(path: Path, shown: dict[str, list[Any]], names: Sequence[str]) -> None
         [np.ascontiguousarray(shown[name][k].transpose(1, 2, 0)) for name in columns]
         for k in range(len(shown["picture"]))
     ]
-    write_png(path, tiled(rows, columns, grow=max(1, 192 // rows[0][0].shape[1])))
+    write_png(path, tiled(rows, columns, grow=-(-240 // rows[0][0].shape[1])))
 
 
 def command(arguments: Sequence[str]) -> int:
