@@ -17,11 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection import FasterRCNN
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 RATIOS = (0.5, 1.0, 2.0)
 """Of height to width of the anchors (Ren 2015)."""
@@ -35,6 +30,8 @@ class Neck(nn.Module):
     """Maps of an encoder → maps of one width, by name: what torchvision calls a backbone."""
 
     def __init__(self, channels: Sequence[int], *, width: int) -> None:
+        from torchvision.ops import FeaturePyramidNetwork
+
         super().__init__()
         self.out_channels = width
         self.names = [str(number) for number in range(len(channels))]
@@ -80,6 +77,12 @@ class DetectionHead(nn.Module):
             num_sampled: proposals a picture that the classifier is trained on.
             max_found: detections a picture.
         """
+        # torchvision's detectors take a second to import: `avssl tasks` need not wait for them
+        from torchvision.models.detection import FasterRCNN
+        from torchvision.models.detection.anchor_utils import AnchorGenerator
+        from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+        from torchvision.ops import MultiScaleRoIAlign
+
         super().__init__()
         neck = Neck(channels, width=width)
         anchors = AnchorGenerator(
@@ -120,6 +123,8 @@ class DetectionHead(nn.Module):
             "losses" [4] (objectness, proposals' boxes, classes, boxes); "found" [B, max_found, 6]:
             box, score (0: nothing), class from 0.
         """
+        from torchvision.models.detection.image_list import ImageList
+
         model: Any = self.detector
         height, width = int(pictures.shape[2]), int(pictures.shape[3])
         images = ImageList(pictures, [(height, width)] * len(pictures))
@@ -133,9 +138,7 @@ class DetectionHead(nn.Module):
             out["found"] = torch.stack([self._padded(one) for one in found])
         return out
 
-    def _losses(
-        self, images: ImageList, features: dict[str, Tensor], targets: list[Target]
-    ) -> Tensor:
+    def _losses(self, images: Any, features: dict[str, Tensor], targets: list[Target]) -> Tensor:
         """Gives the four losses; in evaluation with the same draws of anchors every time."""
         model: Any = self.detector
         was_training = self.training

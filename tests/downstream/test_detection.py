@@ -349,10 +349,10 @@ def test_it_finds_shapes_and_is_judged_beside_blind_guesses(
     data: Path, task: Detection, tmp_path: Path, capsys
 ) -> None:
     config = config_from_recipe(
-        "detection", "small", data=str(data), out=str(tmp_path / "run"), steps=100,
+        "detection", "small", data=str(data), out=str(tmp_path / "run"), steps=40,
         batch_size=8, workers=0, evaluate_every=0, num_evaluation_samples=8, tensorboard=False,
     )  # fmt: skip
-    small = dataclasses.replace(config.task, **SMALL, shrink=0.1)
+    small = dataclasses.replace(config.task, **SMALL, shrink=0.1, layer="res4")
     optim = dataclasses.replace(config.optim, lr=4e-3, warmup_steps=10)
     train(dataclasses.replace(config, task=small, optim=optim), quiet=True)
     words = ["eval", "detection", str(tmp_path / "run"), "--data", str(data), "--quiet"]
