@@ -284,7 +284,9 @@ class Detection:
         )
         found = np.zeros((*score.shape, 6))
         found[..., 4], found[..., 5] = score, label
-        each = metrics.voc_precisions(list(found), list(state.astype(int)), counts)
+        each = metrics.voc_precisions(
+            [found.reshape(-1, 6)], [state.astype(np.int64).ravel()], counts
+        )
         value = metrics.mean_precision(each)
         return {} if np.isnan(value) else {"voc07_map": value}
 
