@@ -25,6 +25,7 @@ from avssl.errors import InputError
 from avssl.labels.boxes import Boxed, BoxedImage, BoxSet
 from avssl.model import build_encoder
 from avssl.prepare.boxes import write_boxes
+from avssl.run.detection_eval import Judged, figures_of
 from avssl.run.train import train
 from avssl.task import Learner, widths_of
 from avssl.transform.placing import placed
@@ -75,6 +76,18 @@ def slow_precision(found, truths, label: int) -> float:
     for level in range(11):
         value += max((p for r, p in curve if r >= level / 10 - 1e-12), default=0.0) / 11
     return value
+
+
+def test_intervals_keep_classes_that_a_draw_leaves_out() -> None:
+    """One class is found always, one never, each in one group: draws of one group alone must not
+    turn the mean of 0.5 into 1."""
+    box = np.array([[0.0, 0.0, 10.0, 10.0]])
+    truths = [Truth(boxes=box, classes=np.array([k]), ignored=np.array([False])) for k in (0, 1)]
+    found = [np.array([[0, 0, 10, 10, 0.9, 0.0]]), np.zeros((1, 6))]
+    said = Judged(found=found, truths=truths)
+    figures, intervals = figures_of(said, CLASSES, np.array(["a", "b"]))
+    assert figures["voc07_map"] == 0.5 and figures["ap square"] == 1 and figures["ap disc"] == 0
+    np.testing.assert_allclose(intervals["voc07_map"], [0.5, 0.5])
 
 
 def random_pictures(rng: np.random.Generator, count: int = 8):
