@@ -19,7 +19,8 @@ RECIPES = {
             "num_evaluation_samples": 128,
         },
         about="Pictures of 160 x 128 px, our small network under a pyramid; 250 steps took "
-        "3 min 42 s on a busy core. Figures on the world: docs/detection.md. All constants are ours.",
+        "3 min 42 s on a busy core. Figures on the world: docs/detection.md. All constants "
+        "are ours.",
     ),
     "paper": Recipe(
         task=Detection(
