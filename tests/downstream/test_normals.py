@@ -203,7 +203,7 @@ def test_answers_are_unit_vectors_of_any_encoder(task: Normals) -> None:
         own = dataclasses.replace(task, layer=layer)
         encoders = {"vision": build_encoder(name, seed=0)}
         learner = Learner(task=own, encoders=encoders, widths=widths_of(encoders)).eval()
-        found = learner.outputs({"frames": frames})["normals"]
+        found = learner.outputs({"frames": frames})["normals"].detach()
         assert found.shape == (2, 3, 48, 64)
         torch.testing.assert_close(found.norm(dim=1), torch.ones(2, 48, 64))
         assert float(found[:, 2].mean()) < -0.9  # at first all faces the camera
