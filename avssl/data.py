@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from avssl.catalog import Catalog
 from avssl.errors import AvsslError, InputError
-from avssl.records import Clip, Example, FrameSpan, Plan
+from avssl.records import Clip, Example, FrameSpan, MapSpan, Plan
 from avssl.sample.order import Order, evaluation_item, evaluation_rng, sample_rng, seed_of_task
 from avssl.task import Task, parts_of
 
@@ -74,6 +74,8 @@ def fetch(fetcher: Any, catalog: Catalog, plan: Plan) -> list[Clip]:
         row = catalog.row(span.row)
         if isinstance(span, FrameSpan):
             clips.append(fetcher.frames(row, span.times_s))
+        elif isinstance(span, MapSpan):
+            clips.append(fetcher.label_map(row, span.name))
         else:
             clips.append(fetcher.sound(row, span.start_s, span.duration_s, span.rate_hz))
     return clips

@@ -78,7 +78,17 @@ class SoundSpan:
     rate_hz: int
 
 
-Span = FrameSpan | SoundSpan
+@dataclass(frozen=True, kw_only=True)
+class MapSpan:
+    """A picture of labels that lies beside the pictures of one row, such as surface normals."""
+
+    row: int
+    """Row of the catalogue."""
+    name: str
+    """Its name in the row's labels."""
+
+
+Span = FrameSpan | SoundSpan | MapSpan
 
 
 @dataclass(frozen=True, kw_only=True)

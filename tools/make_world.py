@@ -48,6 +48,11 @@ def main() -> int:
         default=[],
         help="also write DIRECTORY/flic or DIRECTORY/mpii as the official data set is laid out",
     )
+    parser.add_argument(
+        "--surfaces",
+        action="store_true",
+        help="also write depth and normals of every tenth frame to DIRECTORY/truth/surfaces",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     arguments = parser.parse_args()
     try:
@@ -75,6 +80,10 @@ def main() -> int:
 
             for layout in dict.fromkeys(arguments.layout):
                 write_layout(arguments.directory, layout, quiet=arguments.quiet)
+        if arguments.surfaces:
+            from avssl.world.surfaces import write_surfaces
+
+            write_surfaces(arguments.directory, quiet=arguments.quiet)
     except AvsslError as error:
         print(f"make_world: {error}", file=sys.stderr)
         return error.exit_code

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from avssl.catalog import ClipRow
 from avssl.decode.index import VideoIndex
-from avssl.decode.jpeg import decode_jpeg
+from avssl.decode.jpeg import decode_jpeg, decode_png
 from avssl.decode.picture import Geometry, Painter
 from avssl.decode.samples import cut, num_samples_of
 from avssl.decode.store import Store
@@ -128,6 +128,21 @@ class Fetcher:
         else:
             sound = self._sound_from_packets(row, start_s, num_samples, rate_hz)
         return Clip(sound=sound)
+
+    def label_map(self, row: ClipRow, name: str) -> Clip:
+        """Gives a picture of labels, uint8 [1, 3, H, W]: a PNG in the row's store.
+
+        Where it lies is told by `row.labels[name]`, {"offset", "num_bytes"}.
+
+        Raises:
+            MediaError: the row has none, or it is damaged.
+        """
+        place = row.labels.get(name)
+        if not isinstance(place, dict):
+            raise MediaError(f"{row.clip_id}: has no {name}; prepare the data set again")
+        data = self._store.read(row.store, int(place["offset"]), int(place["num_bytes"]))
+        frames = decode_png(data, name=f"{row.clip_id}: {name}")[None]
+        return Clip(frames=frames, times_s=np.array([row.start_s]))
 
     # Rows with packet ranges
 

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,23 @@ SHARD_NUM_BYTES = 256 << 20
 MAX_NUM_BYTES = 256 << 20
 """Larger picture files are refused."""
 MAX_PIXELS = 200_000_000
+
+
+class Located(Protocol):
+    """What says where a picture is: a file below the root, or a frame of a video there."""
+
+    @property
+    def path(self) -> str:
+        """File relative to the root."""
+        ...
+
+    @property
+    def frame(self) -> int | None:
+        """Frame of the video."""
+        ...
+
+
+Where = TypeVar("Where", bound=Located)
 
 
 def write_labelled(
@@ -97,12 +114,12 @@ def write_labelled(
         waiting.clear()
 
     with progress_bar("pictures", total=len(with_people), unit="picture", quiet=quiet) as bar:
-        for number, (image, data) in enumerate(_pictures(labelled.root, with_people)):
+        for number, (image, data) in enumerate(read_pictures(labelled.root, with_people)):
             bar.advance()
             if isinstance(data, AvsslError):
                 bad.append({"file": image.path, "stage": "decode", "reason": str(data)})
                 continue
-            jpeg, scale, width, height = _stored(data, max_side_px=max_side_px)
+            jpeg, scale, width, height = stored_picture(data, max_side_px=max_side_px)
             name = f"im{number:06d}"
             digest = hashlib.sha256(jpeg).hexdigest()
             member = Member(name=f"{name}.jpg", num_bytes=len(jpeg), data=jpeg, sha256=digest)
@@ -125,9 +142,9 @@ def _is_labelled(person: Person) -> bool:
     return bool((person.visible > 0).any())
 
 
-def _pictures(
-    root: Path, images: Sequence[LabelledImage]
-) -> Iterator[tuple[LabelledImage, NDArray[np.uint8] | bytes | AvsslError]]:
+def read_pictures(
+    root: Path, images: Sequence[Where]
+) -> Iterator[tuple[Where, NDArray[np.uint8] | bytes | AvsslError]]:
     """Gives every picture as the bytes of a JPEG, as pixels uint8 [H, W, 3], or why not."""
     at = 0
     while at < len(images):
@@ -173,8 +190,8 @@ def _decodes(data: bytes, shape: tuple[int, ...]) -> bool:
 
 
 def _read_frames(
-    root: Path, images: Sequence[LabelledImage]
-) -> Iterable[tuple[LabelledImage, NDArray[np.uint8] | AvsslError]]:
+    root: Path, images: Sequence[Where]
+) -> Iterable[tuple[Where, NDArray[np.uint8] | AvsslError]]:
     from avssl.decode import open_video
 
     try:
@@ -187,7 +204,9 @@ def _read_frames(
         return [(image, error) for image in images]
 
 
-def _stored(data: NDArray[np.uint8] | bytes, *, max_side_px: int) -> tuple[bytes, float, int, int]:
+def stored_picture(
+    data: NDArray[np.uint8] | bytes, *, max_side_px: int
+) -> tuple[bytes, float, int, int]:
     """Gives (JPEG, stored ÷ source, width, height)."""
     import cv2
     import simplejpeg

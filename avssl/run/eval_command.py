@@ -31,6 +31,14 @@ EVALUATORS = {
         "avssl.run.action_eval:command",
         "classes of videos: top-1, top-5, mean over classes beside the commonest class",
     ),
+    "normals": (
+        "avssl.run.normals_eval:command",
+        "surface normals: mean and median angle, shares within 11.25, 22.5 and 30 degrees",
+    ),
+    "detection": (
+        "avssl.run.detection_eval:command",
+        "boxes of things: VOC2007's and COCO's mean average precision beside constant boxes",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""
