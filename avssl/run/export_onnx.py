@@ -61,7 +61,8 @@ class WithMaps(nn.Module):
 
     def forward(self, value: Tensor) -> tuple[Tensor, ...]:
         """Takes what the encoder takes."""
-        return tuple(outputs_of(self.encoder, value)[name] for name in self.names)
+        vector, maps = self.encoder.both(value)
+        return (vector, *(maps[name] for name in self.names[1:]))
 
 
 @contextlib.contextmanager
