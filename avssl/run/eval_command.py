@@ -27,6 +27,10 @@ EVALUATORS = {
         "avssl.run.propagation_eval:command",
         "labels carried along by features: J&F in DAVIS's layout, PCK beside copying the first",
     ),
+    "table": (
+        "avssl.run.over_tasks_command:command",
+        "RESULT.json…: one table over tasks, the share of the way to ImageNet",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""

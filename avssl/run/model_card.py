@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from avssl.run.report_curves import number
-from avssl.run.results import Result, results_in
+from avssl.run.results import Result, results_in, row_kind
 
 UNKNOWN = "unknown"
 
@@ -242,18 +242,6 @@ def _below_floor(result: Result) -> bool:
     floors = [
         figures[result.metric]
         for row, figures in result.rows.items()
-        if result.metric in figures and is_floor(row)
+        if result.metric in figures and row_kind(row) in ("untrained", "trivial")
     ]
     return own is not None and any(sign * one.value >= sign * own.value for one in floors)
-
-
-def is_floor(row: str) -> bool:
-    """Whether a row is one that needs no training: untrained, or without a network."""
-    return row in FLOORS or row.startswith("trivial")
-
-
-FLOORS = (
-    "untrained", "random", "majority", "random order", "all ones", "centred disc", "image prior",
-    "identity (copy the first)", "log-mel statistics",
-)  # fmt: skip
-"""Rows of the older evaluators that need no training; the newer ones write "trivial: …"."""

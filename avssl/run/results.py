@@ -73,6 +73,22 @@ class Result:
         return sorted(names, key=lambda name: name != self.metric)
 
 
+_TRIVIAL = (
+    "random", "majority", "random order", "all ones", "centred disc", "log-mel statistics",
+    "identity (copy the first)", "HOG", "log-mel",
+)  # fmt: skip
+"""Rows that need no training and do not begin with "trivial: "."""
+
+
+def row_kind(name: str) -> str:
+    """Gives "network", "untrained", "imagenet", "supervised", "trivial", or "other" (an oracle)."""
+    first = name.partition(":")[0].strip().lower()
+    if name in _TRIVIAL or first == "trivial":
+        return "trivial"
+    known = ("network", "untrained", "imagenet", "supervised")
+    return first if first in known else "other"
+
+
 def pointer(*parts: str | int) -> str:
     """Gives the JSON pointer of nested keys (RFC 6901): "/" between, "~" and "/" escaped."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
