@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from avssl.errors import AvsslError
 from avssl.run.report_samples import Picture
 
 MAX_BYTES = 24_000_000
@@ -65,6 +64,7 @@ def video_of(path: Path, *, alt: str = "") -> tuple[Video | None, str]:
 
 def _codecs(path: Path) -> list[str]:
     import av
+    from av.error import FFmpegError
 
     try:
         with av.open(str(path)) as container:
@@ -73,7 +73,7 @@ def _codecs(path: Path) -> list[str]:
                 for stream in container.streams
                 if stream.type in ("video", "audio")
             ]
-    except (av.FFmpegError, AvsslError, OSError):
+    except (FFmpegError, OSError):
         return []
 
 

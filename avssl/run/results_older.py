@@ -183,10 +183,12 @@ def _pose(path: Path, whole: Mapping[str, Any]) -> list[Result]:
                               ("labelled", "num_labelled"))
         }  # fmt: skip
         joints[joint] = {name: figure for name, figure in cells.items() if figure is not None}
-    about = {"kind": "pose", "counts": counts, **_about(path, whole)}
+    about: dict[str, Any] = {"kind": "pose", **_about(path, whole)}
     note = f"PCK: within {scores.get('threshold', '?')} of {scores.get('normaliser', 'a length')}."
-    main = Result(title="Joints", rows={"network": row}, metric="pck_mean", note=note, **about)
-    each = Result(title="Joints, one by one", rows=joints, metric="PCK", **about | {"counts": {}})
+    main = Result(
+        title="Joints", rows={"network": row}, metric="pck_mean", note=note, counts=counts, **about
+    )
+    each = Result(title="Joints, one by one", rows=joints, metric="PCK", **about)
     return [main, each] if any(joints.values()) else [main]
 
 

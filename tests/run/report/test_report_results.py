@@ -248,7 +248,7 @@ def test_it_is_whole_in_a_browser(judged: Path, tmp_path: Path, browser: Any) ->
     assert browser.run("document.images.length") == 12 + 3 + 1
     played = browser.run(
         "(async () => { const v = document.querySelector('video'); await v.play();"
-        "for (let k = 0; k < 100 && v.currentTime < 0.3; k++)"
+        "for (let k = 0; k < 400 && v.currentTime < 0.3; k++)"
         "  await new Promise(done => setTimeout(done, 50));"
         "return [v.readyState, v.currentTime, v.videoWidth, v.webkitAudioDecodedByteCount]; })()"
     )
