@@ -4,8 +4,9 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from avssl.run.report_samples import Picture
+from avssl.run.report_samples import Picture, data_uri
 
 MAX_BYTES = 24_000_000
 """A larger file is named, not put in: the page must still open on a phone."""
@@ -21,6 +22,8 @@ class Video:
     data_uri: str
     alt: str
     caption: str
+    poster: str
+    """Its first frame as a picture, shown until it is played; "" where it cannot be read."""
 
 
 def _uri(path: Path, kind: str) -> str:
@@ -55,26 +58,27 @@ def video_of(path: Path, *, alt: str = "") -> tuple[Video | None, str]:
     if problem or not kind:
         return None, problem or f"{path.name} is no video that is known here"
     words = alt or f"video {path.stem.replace('_', ' ')}"
-    codecs = _codecs(path)
+    codecs, poster = _look_into(path)
     caption = f"{words} ({', '.join(codecs) or 'not readable'})"
     if rare := [codec for codec in codecs if codec not in WIDELY_PLAYED]:
         caption += f"; browsers may not play {' and '.join(rare)}"
-    return Video(data_uri=_uri(path, kind), alt=words, caption=caption), ""
+    return Video(data_uri=_uri(path, kind), alt=words, caption=caption, poster=poster), ""
 
 
-def _codecs(path: Path) -> list[str]:
+def _look_into(path: Path) -> tuple[list[str], str]:
+    """Gives the codecs of a file and its first frame; nothing of a file that is none."""
     import av
     from av.error import FFmpegError
 
     try:
         with av.open(str(path)) as container:
-            return [
-                stream.codec_context.name
-                for stream in container.streams
-                if stream.type in ("video", "audio")
-            ]
+            streams = [one for one in container.streams if one.type in ("video", "audio")]
+            codecs = [stream.codec_context.name for stream in streams]
+            frame = next(container.decode(video=0), None) if container.streams.video else None
+            picture: Any = None if frame is None else frame.to_ndarray(format="rgb24")
+            return codecs, "" if picture is None else data_uri(picture)
     except (FFmpegError, OSError):
-        return []
+        return [], ""
 
 
 def media_files(folder: Path, *, taken: Iterable[str] = ()) -> tuple[list[Path], list[Path]]:

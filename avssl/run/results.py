@@ -148,12 +148,14 @@ def read_results(path: str | os.PathLike[str]) -> list[Result]:
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: not a readable JSON file ({error})") from error
     found: list[Result] = []
-    if isinstance(whole, dict):
-        older = results_older.reader_of(file, whole)
+    try:
+        older = results_older.reader_of(file, whole) if isinstance(whole, dict) else None
         if older is not None:
             found = older(file, whole)
-        elif isinstance(whole.get("rows"), dict):
+        elif isinstance(whole, dict) and isinstance(whole.get("rows"), dict):
             found = [_common(file, whole)]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{file}: not in the form of a result ({error!r})") from error
     if not found:
         raise InputError(f'{file}: not the result of an evaluator (no "rows" in it)')
     return found

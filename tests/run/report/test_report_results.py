@@ -56,6 +56,7 @@ def judged(run: Path) -> Path:
                         ("pretext_validation", PRETEXT)):  # fmt: skip
         (run / f"{name}.json").write_text(json.dumps(value))
     (run / "broken.json").write_text("{")
+    (run / "strange.json").write_text('{"rows": {"network": {"m": 1}}, "alts": [3]}')
     (run / "other.json").write_text('{"hello": 1}')
     Image.fromarray(np.full((40, 60, 3), 200, np.uint8)).save(run / "layers.png")
     frames = [np.full((48, 64, 3), 10 * k, np.uint8) for k in range(20)]
