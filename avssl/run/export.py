@@ -24,7 +24,7 @@ from avssl.files import write_json, write_text
 
 FORMATS = ("timm", "onnx", "hf")
 TOLERANCE = 1e-4
-"""Largest relative difference of any output; float32 in another order of sums stays below 1e-5."""
+"""Largest relative difference of any output; float32 in another order of sums stayed below 1e-5."""
 BATCHES = (1, 3)
 """Sizes of the batches that are compared."""
 
