@@ -20,6 +20,7 @@ COMMANDS = {
     "pose": ("avssl.run.pose:command", "joints of a video; how many labels are needed"),
     "audit": ("avssl.run.audit:command", "does a task on these videos give its answer away?"),
     "report": ("avssl.run.report_command:report", "one HTML file about one or more runs"),
+    "export": ("avssl.run.export:command", "an encoder for timm, ONNX or a model hub's folder"),
     "tasks": ("avssl.run.command:tasks", "list the tasks"),
     "doctor": ("avssl.run.doctor:doctor", "what works on this machine and what would fix the rest"),
 }

@@ -43,7 +43,7 @@ out="$(cd -- "$out" && pwd -P)"
 say() {
     printf '\n== %s\n' "$*"
 }
-num_stages=$(($# == 0 ? 8 : 2))
+num_stages=$(($# == 0 ? 9 : 2))
 stage=0
 next() {
     stage=$((stage + 1))
@@ -82,6 +82,10 @@ if (($# == 0)); then
     next "Where does it sound? Beside every trivial guess, and drawn into a video"
     avssl eval localization "$out/hears" --data "$out/heard"
     avssl localize "$out/hears" "$out/sounding/test/test_00001.mp4" -o "$out/sound_overlay.mp4"
+
+    next "One report about all of it"
+    avssl report "$out/run" "$out/keypoints" "$out/hears" -o "$out/report.html" \
+        --add "$out/pose/curve.json" "$out/pose_overlay.mp4" "$out/sound_overlay.mp4"
 fi
 
 took=$((SECONDS - began))
@@ -96,6 +100,7 @@ Done in $((took / 60)) min $((took % 60)) s.
 DONE
 if (($# == 0)); then
     cat <<DONE
+  all       $out/report.html   (every run, its evaluations, the videos)
   joints    $out/pose/curve.md, $out/keypoints/report.html (answers drawn), $out/pose_overlay.mp4
   sound     $out/hears/report.html, $out/hears/localization_test.md, $out/sound_overlay.mp4
 DONE

@@ -89,6 +89,11 @@ class Encoder(nn.Module):
         """Gives all maps by name: [batch, channels, h, w], of clips [batch, channels, t, h, w]."""
         return dict(self._run(self.network, self.normalise(frames), True)[1])
 
+    def both(self, frames: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Gives the vector and all maps of one pass; see `forward` and `features`."""
+        vector, maps = self._run(self.network, self.normalise(frames), True)
+        return vector, dict(maps)
+
     def tokens(self, frames: Tensor, visible: Tensor) -> Tensor:
         """Gives a ViT's tokens [B, K + V, width] of the patches `visible`, int64 [B, V], alone.
 

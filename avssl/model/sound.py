@@ -61,6 +61,11 @@ class SoundEncoder(nn.Module):
         """Gives all maps by name, [batch, channels, bands, frames]."""
         return dict(self._run(self.network, self._seen(samples, masks), True)[1])
 
+    def both(self, samples: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Gives the vector and all maps of one pass; see `forward` and `features`."""
+        vector, maps = self._run(self.network, self._seen(samples, None), True)
+        return vector, dict(maps)
+
     def _seen(self, samples: Tensor, masks: Masks | None) -> Tensor:
         found = self.front_end(samples)
         return masks(found) if masks is not None and self.training else found

@@ -3,6 +3,7 @@
 A reference to an encoder (REF on the command line) is one of
 
     RUN                  a run folder: its vision_encoder.safetensors
+    FOLDER               written by `avssl export --format hf`: its model.safetensors
     FILE.safetensors     a file written by avssl (FILE.json beside it says what it is)
     timm:NAME            timm's published weights
     timm:NAME@FILE.safetensors   a file with timm's key names, no JSON needed
@@ -27,6 +28,8 @@ from avssl.model.sound import SoundEncoder
 FORMAT = "avssl-encoder"
 VERSION = 1
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".tar")
+HUB_WEIGHTS, HUB_CONFIG = "model.safetensors", "config.json"
+"""What a model hub calls the weights, and what says which network they are for."""
 _SHOWN_KEYS = 3
 
 
@@ -110,7 +113,7 @@ def _fill(encoder: Any, weights: Mapping[str, Tensor], *, path: Path) -> Any:
 
 
 def _described(path: Path) -> dict[str, Any]:
-    beside = path.with_suffix(".json")
+    beside = path.with_name(HUB_CONFIG) if path.name == HUB_WEIGHTS else path.with_suffix(".json")
     if not beside.is_file():
         raise InputError(
             f"{path}: no {beside.name} beside it says which network this is; "
@@ -130,7 +133,13 @@ def _described(path: Path) -> dict[str, Any]:
 def read_description(ref: str | os.PathLike[str], stream: str = "vision") -> dict[str, Any]:
     """Gives the JSON of a saved encoder: a run folder or a .safetensors file."""
     path = Path(ref)
-    return _described(path / encoder_file_name(stream) if path.is_dir() else path)
+    return _described(_weights_in(path, stream) if path.is_dir() else path)
+
+
+def _weights_in(folder: Path, stream: str) -> Path:
+    """Gives the weights of a run, or else of a hub's folder."""
+    own, hubs = folder / encoder_file_name(stream), folder / HUB_WEIGHTS
+    return hubs if hubs.is_file() and not own.is_file() else own
 
 
 @overload
@@ -141,8 +150,8 @@ def load_encoder(ref: str | os.PathLike[str], stream: str = "vision") -> Encoder
     """Gives the encoder that `ref` names, in evaluation mode on the CPU.
 
     Args:
-        ref: a run folder, a .safetensors file, "timm:NAME", "timm:NAME@FILE.safetensors" or
-            "random:NAME" (weights of seed 0; see the file's head).
+        ref: a run folder, a hub's folder, a .safetensors file, "timm:NAME",
+            "timm:NAME@FILE.safetensors" or "random:NAME" (weights of seed 0; see the file's head).
         stream: "vision" or "sound".
 
     Raises:
@@ -159,7 +168,7 @@ def load_encoder(ref: str | os.PathLike[str], stream: str = "vision") -> Encoder
         return _fill(bare, _read_weights(Path(file)), path=Path(file)).eval()
     path = Path(text)
     if path.is_dir():
-        folder, path = path, path / encoder_file_name(stream)
+        folder, path = path, _weights_in(path, stream)
         if not path.is_file():
             raise InputError(f"{folder}: a run folder without {path.name} (not finished yet?)")
     if not path.exists() and path.suffix not in (".safetensors", *PICKLE_SUFFIXES):

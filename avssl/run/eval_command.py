@@ -38,6 +38,9 @@ EVALUATORS = {
     "detection": (
         "avssl.run.detection_eval:command",
         "boxes of things: VOC2007's and COCO's mean average precision beside constant boxes",
+    "table": (
+        "avssl.run.over_tasks_command:command",
+        "RESULT.json…: one table over tasks, the share of the way to ImageNet",
     ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }

@@ -1,13 +1,14 @@
 """`avssl pose curve`: how many labels does it take, from which initial weights?"""
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from avssl.config import config_from_recipe
 from avssl.errors import InputError
-from avssl.files import replacing, write_text
+from avssl.files import replacing, write_json, write_text
 from avssl.run.pose_grid import Setting, search
 from avssl.run.pose_study import floors_as_markdown, run_floors
 from avssl.run.pose_tables import Line, as_markdown, summarise
@@ -63,6 +64,36 @@ def draw_curve(
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=130)
     plt.close(figure)
+
+
+def as_result(
+    lines: Sequence[Line], floors: Sequence[Mapping[str, Any]], *, data: str
+) -> dict[str, Any]:
+    """Gives the curve in the form of an evaluator's result (`avssl.run.results`)."""
+    rows: dict[str, dict[str, float]] = {}
+    intervals: dict[str, dict[str, list[float]]] = {}
+    for line in lines:
+        name, column = ", ".join(_differing(line, lines)), f"{line.num_labels or 'all'} labels"
+        rows.setdefault(name, {})[column] = line.mean
+        if all(map(math.isfinite, line.interval)):
+            intervals.setdefault(name, {})[column] = list(line.interval)
+    for kind, num in dict.fromkeys((one["kind"], one["num_labels"]) for one in floors):
+        values = [one["test"] for one in floors if (one["kind"], one["num_labels"]) == (kind, num)]
+        own = rows.setdefault(f"trivial: {kind}", {})
+        own[f"{num or 'all'} labels"] = sum(values) / len(values)
+    return {
+        "kind": "pose curve",
+        "title": "Joints from few labels",
+        "data": data,
+        "split": "test",
+        "rows": rows,
+        "intervals": intervals,
+        "metric": f"{max(line.num_labels for line in lines) or 'all'} labels" if lines else "",
+        "better": "higher",
+        "pictures": ["curve.png"],
+        "alts": {"curve.png": "PCK on the test split against the number of labelled pictures"},
+        "note": "Mean PCK over seeds, 95 % by Student's t.",
+    }
 
 
 def _differing(line: Line, lines: Sequence[Line]) -> list[str]:
@@ -155,6 +186,7 @@ def command(arguments: Sequence[str]) -> int:
     draw_curve(lines, out / "curve.png", all_labels=all_labels, floors=floors)
     table = as_markdown(lines) + ("\n" + floors_as_markdown(floors) if floors else "")
     write_text(out / "curve.md", table)
+    write_json(out / "curve.json", as_result(lines, floors, data=options.data))
     print(table)
-    print(f"{out}/curve.png, {out}/curve.md")
+    print(f"{out}/curve.png, {out}/curve.md, {out}/curve.json")
     return 0

@@ -1,34 +1,49 @@
 """The report about one or more runs: one HTML file that needs nothing else.
 
-No network, no script: pictures are inside the file, and the page forbids everything else. Every
-figure in it stands in a file of the run or of its data set.
+No network: pictures and videos are inside the file, and the page forbids everything else but one
+small script of its own, by its hash; it sorts tables, and the page is whole without it. Every
+number in it carries the file and the place that it comes from (`avssl.run.report_numbers`).
 """
 
+import base64
+import dataclasses
+import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from avssl import __version__
-from avssl.catalog import Catalog
-from avssl.config import FILE_NAME, TrainConfig, config_to_json, read_config
+from avssl.config import TrainConfig, read_config
 from avssl.errors import AvsslError, InputError
 from avssl.files import write_text
-from avssl.run.log import METRICS_FILE, TIMINGS_FILE, read_lines
-from avssl.run.report_curves import Chart, charts, number
-from avssl.run.report_data import DataCard, data_card, flat, hours
+from avssl.run.log import METRICS_FILE, read_lines
+from avssl.run.over_tasks import OverTasks, Value, columns_of, mean_words, over_tasks
+from avssl.run.report_curves import Chart, charts
+from avssl.run.report_data import DataCard, data_card, preparation
+from avssl.run.report_facts import (
+    Score,
+    configuration_facts,
+    file_facts,
+    read_notes,
+    run_facts,
+    score_figures,
+    status_words,
+    version_facts,
+)
+from avssl.run.report_media import PICTURE_KINDS, VIDEO_KINDS, Video
+from avssl.run.report_numbers import Fact, Sourced, flat_facts, shown_path, sourced
+from avssl.run.report_results import (
+    Main,
+    ResultSection,
+    from_files,
+    loose_media,
+    main_figure,
+    result_section,
+)
 from avssl.run.report_samples import Picture, frame_sheet, sample_sheet
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """One figure of a run beside what a blind guess gets."""
-
-    name: str
-    value: str
-    blind: str
-    step: int
+from avssl.run.results import Result, pointer, read_results, results_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,18 +54,35 @@ class RunSection:
     anchor: str
     task: str
     summary: str
-    status: str
-    facts: tuple[tuple[str, str], ...]
+    status: Sequence[Sourced | str]
+    facts: tuple[Fact, ...]
     scores: tuple[Score, ...]
+    mains: tuple[Main, ...]
     charts: tuple[Chart, ...]
     other_charts: tuple[Chart, ...]
     """Of what is neither the loss nor a score."""
+    metrics_file: str
+    results: tuple[ResultSection, ...]
+    audits: tuple[ResultSection, ...]
+    pictures: tuple[Picture, ...]
+    videos: tuple[Video, ...]
+    media_notes: tuple[str, ...]
     samples: tuple[Picture, ...]
     samples_note: str
-    configuration: tuple[tuple[str, str], ...]
-    versions: tuple[tuple[str, str], ...]
-    files: tuple[tuple[str, str], ...]
+    configuration: tuple[Fact, ...]
+    versions: tuple[Fact, ...]
+    files: tuple[Fact, ...]
     data: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class More:
+    """Results, pictures and videos that were named beside the runs."""
+
+    results: tuple[ResultSection, ...]
+    pictures: tuple[Picture, ...]
+    videos: tuple[Video, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +90,10 @@ class DataSection:
     """All that the page tells about one data set."""
 
     directory: str
+    name: str
     card: DataCard | None
+    preparation: tuple[Fact, ...]
+    """What prepare.json holds, a row a value."""
     problem: str
     frames: tuple[Picture, ...]
     frames_note: str
@@ -69,37 +104,96 @@ def write_report(
     out_path: str | os.PathLike[str],
     *,
     media: bool = True,
+    more: Sequence[str | os.PathLike[str]] = (),
 ) -> Path:
     """Writes one self-contained HTML file about runs and gives its path.
 
     Args:
         run_directories: folders of runs, finished or not.
         out_path: the file to write, all or nothing.
-        media: put pictures of the data in; without, the file holds no frame of it.
+        media: put pictures and videos in; without, the file holds no frame of the data.
+        more: files to show beside the runs: results of evaluators (.json), pictures, videos.
 
     Raises:
-        InputError: a folder holds no run.
+        InputError: a folder holds no run, or a file of `more` is none of those.
     """
     if not run_directories:
         raise InputError("no run given; name at least one folder of a run")
     configs = [read_config(directory) for directory in run_directories]
+    beside = [Path(one) for one in more]
+    _check(beside)
+    known = [results_in(directory) for directory in run_directories]
     runs = [
-        _run_section(Path(directory), config, media=media, place=place)
-        for place, (directory, config) in enumerate(zip(run_directories, configs, strict=True))
+        _run_section(Path(directory), config, results, media=media, place=place)
+        for place, (directory, config, results) in enumerate(
+            zip(run_directories, configs, known, strict=True)
+        )
     ]
+    added = [one for path in beside if path.suffix == ".json" for one in read_results(path)]
+    tables = over_tasks([one for own in known for one in own] + added, missing=_MISSING)
+    script = _source("report_script.js.j2")
     folders = dict.fromkeys(config.data for config in configs)
-    page = _template().render(
-        runs=runs,
-        data=[_data_section(folder, media=media) for folder in folders],
-        media=media,
-        version=__version__,
-        score_names=list(dict.fromkeys(score.name for run in runs for score in run.scores)),
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            runs=runs,
+            data=[_data_section(folder, media=media) for folder in folders],
+            more=_more(beside, added, media=media),
+            tables=[table_rows(table) for table in tables if _says_something(table)],
+            media=media,
+            version=__version__,
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            score_names=list(dict.fromkeys(score.name for run in runs for score in run.scores)),
+            main_names=list(dict.fromkeys(main.column for run in runs for main in run.mains)),
+        )
     )
     write_text(out_path, page)
     return Path(out_path)
 
 
-def _template() -> Any:
+_MISSING = "no row of DINOv2 or a masked autoencoder among the results"
+
+
+def _check(paths: Sequence[Path]) -> None:
+    """Refuses what could not be shown before anything is drawn."""
+    kinds = (".json", *PICTURE_KINDS, *VIDEO_KINDS)
+    for path in paths:
+        if path.suffix.lower() not in kinds or not path.is_file():
+            raise InputError(f"--add {path}: no such file of a kind {', '.join(kinds)}")
+
+
+def _says_something(table: OverTasks) -> bool:
+    """Whether more than the network itself was measured anywhere."""
+    return any(set(line.values) - {"network"} for line in table.lines)
+
+
+def table_rows(table: OverTasks) -> dict[str, Any]:
+    """Gives the table over tasks for the page, with the places that its figures come from."""
+    columns = columns_of(table)
+    rows = []
+    for line in table.lines:
+        found = [line.values.get(column) for column in columns]
+        cells = [None if value is None else _over_cell(value, columns) for value in found]
+        share = None
+        if line.share is not None:
+            parts = [line.values[name].source for name in ("network", "untrained", "imagenet")]
+            share = sourced(line.share, "share of " + " | ".join(parts))
+        rows.append((line, cells, share))
+    return {"table": table, "columns": columns, "rows": rows, "words": mean_words(table)}
+
+
+def _over_cell(value: Value, columns: Sequence[str]) -> dict[str, Any]:
+    error = None
+    if value.error is not None:
+        text = f"{value.error:.2g}"
+        error = sourced(value.error, value.error_source, text=text)
+    name = "" if value.name in columns else value.name
+    return {"figure": sourced(value.value, value.source), "error": error, "name": name}
+
+
+def _environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -109,19 +203,22 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2")
+    environment.filters["pointer"] = pointer
+    return environment
 
 
-def _run_section(directory: Path, config: TrainConfig, *, media: bool, place: int) -> RunSection:
-    import dataclasses
+def _source(name: str) -> str:
+    """Gives a template as it stands: what is hashed must be what is in the page."""
+    loader = _environment().loader
+    return loader.get_source(_environment(), name)[0].strip()
 
-    from avssl.run.folder import read_run
 
-    try:
-        notes = read_run(directory)
-    except InputError:  # stopped before its first line
-        notes = {}
-    lines = read_lines(directory / METRICS_FILE)
+def _run_section(
+    directory: Path, config: TrainConfig, results: Sequence[Result], *, media: bool, place: int
+) -> RunSection:
+    notes = read_notes(directory)
+    metrics_path = directory / METRICS_FILE
+    lines = read_lines(metrics_path)
     trivial = {k: v for k, v in (notes.get("trivial") or {}).items() if isinstance(v, (int, float))}
     here = dataclasses.replace(config, out=os.fspath(directory))  # it may have been moved
     samples, samples_note = ([], "Pictures were left out (--no-media).")
@@ -129,23 +226,64 @@ def _run_section(directory: Path, config: TrainConfig, *, media: bool, place: in
         samples, samples_note = sample_sheet(here)
     drawn = charts(lines, trivial)
     main = [chart for chart in drawn if chart.name == "loss" or chart.name in trivial]
-    versions = flat(notes.get("versions") or {})
+    sections = [
+        (one, result_section(one, anchor=f"result-{place}-{number}", media=media))
+        for number, one in enumerate(results)
+    ]
+    pictures, videos, problems = loose_media(directory, results, media=media)
+    firsts = {one.path: one for one in reversed(results)}  # the first table of each file
+    mains = [main_figure(one) for one in results if one is firsts[one.path]]
     return RunSection(
         name=directory.resolve().name,
         anchor=f"run-{place}",
         task=config.task.name,
         summary=getattr(config.task, "summary", ""),
-        status=_status(notes, lines, config),
-        facts=tuple(_facts(notes, directory, config)),
-        scores=tuple(_scores(lines, trivial)),
+        status=status_words(directory, notes, lines, config),
+        facts=tuple(run_facts(notes, directory, config)),
+        scores=tuple(score_figures(lines, trivial, directory)),
+        mains=tuple(_first_of_each([one for one in mains if one is not None])),
         charts=tuple(main or drawn),
         other_charts=tuple(chart for chart in drawn if chart not in main) if main else (),
+        metrics_file=shown_path(metrics_path),
+        results=tuple(section for one, section in sections if one.kind != "audit"),
+        audits=tuple(section for one, section in sections if one.kind == "audit"),
+        pictures=tuple(pictures),
+        videos=tuple(videos),
+        media_notes=tuple(problems),
         samples=tuple(samples),
         samples_note=samples_note,
-        configuration=tuple(flat(config_to_json(config))),
-        versions=tuple(versions),
-        files=tuple(_files(directory)),
+        configuration=tuple(configuration_facts(config, directory)),
+        versions=tuple(version_facts(notes, directory)),
+        files=tuple(file_facts(directory)),
         data=config.data,
+    )
+
+
+def _first_of_each(mains: Sequence[Main]) -> list[Main]:
+    """Keeps the first figure of each column: a second split has a table of its own below."""
+    found: dict[str, Main] = {}
+    for one in mains:
+        found.setdefault(one.column, one)
+    return list(found.values())
+
+
+def _more(paths: Sequence[Path], results: Sequence[Result], *, media: bool) -> More | None:
+    if not paths:
+        return None
+    pictures, videos, problems = from_files(
+        [path for path in paths if path.suffix.lower() in PICTURE_KINDS],
+        [path for path in paths if path.suffix.lower() in VIDEO_KINDS],
+        media=media,
+    )
+    sections = [
+        result_section(one, anchor=f"more-{number}", media=media)
+        for number, one in enumerate(results)
+    ]
+    return More(
+        results=tuple(sections),
+        pictures=tuple(pictures),
+        videos=tuple(videos),
+        notes=tuple(problems),
     )
 
 
@@ -155,68 +293,13 @@ def _data_section(folder: str, *, media: bool) -> DataSection:
     except (AvsslError, OSError) as error:
         card, problem = None, str(error)
     frames, note = frame_sheet(folder) if media and card is not None else ([], "")
+    prepared = flat_facts(preparation(folder), Path(folder) / "prepare.json")
     return DataSection(
-        directory=folder, card=card, problem=problem, frames=tuple(frames), frames_note=note
+        directory=folder,
+        name=Path(folder).resolve().name,
+        card=card,
+        preparation=tuple(prepared) if card is not None else (),
+        problem=problem,
+        frames=tuple(frames),
+        frames_note=note,
     )
-
-
-def _status(notes: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], config: Any) -> str:
-    step = notes.get("step") or max((line.get("step", 0) for line in lines), default=0)
-    status = notes.get("status", "stopped")
-    return f"{status}, {step:,} of {config.steps:,} steps"
-
-
-def _facts(
-    notes: Mapping[str, Any], directory: Path, config: TrainConfig
-) -> Sequence[tuple[str, str]]:
-    seconds = [line.get("seconds") for line in read_lines(directory / TIMINGS_FILE)]
-    known = [value for value in seconds if isinstance(value, (int, float))]
-    encoders = ", ".join(str(getattr(config, stream)) for stream in config.task.streams)
-    found = [
-        ("encoder", config.init or encoders),
-        ("weights", number(notes.get("num_parameters", "unknown"))),
-        ("samples seen", f"{notes.get('step', 0) * config.batch_size:,}"),
-        ("training time", hours(sum(known)) if known else "unknown"),
-        ("machine", str(notes.get("device", "unknown"))),
-        ("data", config.data),
-        ("remark", _remark(config) or "unknown"),
-    ]
-    return [(name, value) for name, value in found if value != "unknown"]
-
-
-def _remark(config: TrainConfig) -> str:
-    """Gives what the task says of its samples from these clips; "" where the data is gone."""
-    if not hasattr(config.task, "remark"):
-        return ""
-    try:
-        return config.task.remark(Catalog.read(config.data).select(split="train"))
-    except AvsslError:
-        return ""
-
-
-def _scores(lines: Sequence[Mapping[str, Any]], trivial: Mapping[str, float]) -> Sequence[Score]:
-    """Takes the last line of the evaluation, or of training where nothing is held out."""
-    splits = [line for line in lines if line.get("split") == "validation"] or list(lines)
-    if not splits:
-        return []
-    last = splits[-1]
-    names = [name for name in last if name not in ("step", "split", "learning_rate")]
-    names.sort(key=lambda name: name not in trivial)  # stable: what has a zero line comes first
-    return [
-        Score(
-            name=name,
-            value=number(last[name]),
-            blind=number(trivial[name]) if name in trivial else "",
-            step=int(last.get("step", 0)),
-        )
-        for name in names
-    ]
-
-
-def _files(directory: Path) -> Sequence[tuple[str, str]]:
-    names = [FILE_NAME, METRICS_FILE, *sorted(p.name for p in directory.glob("*_encoder.*"))]
-    return [
-        (name, f"{(directory / name).stat().st_size / 1e6:.2f} MB")
-        for name in names
-        if (directory / name).is_file()
-    ]

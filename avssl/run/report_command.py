@@ -14,7 +14,8 @@ def report(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="avssl report",
         description="Writes one HTML file about one or more runs: figures beside trivial ones, "
-        "curves, what the network is shown and answers, the data, what was quarantined and why.",
+        "curves, what the network is shown and answers, every evaluation in the runs' folders with "
+        "its pictures and videos, the data, what was quarantined and why.",
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument(
@@ -26,11 +27,15 @@ def report(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--no-media", action="store_true", help="leave every frame of the data out of the file"
     )
+    parser.add_argument(
+        "--add", nargs="+", default=[], metavar="FILE",
+        help="show these too: results of evaluators (.json), pictures, videos",
+    )  # fmt: skip
     options = parser.parse_args(list(arguments))
 
     from avssl.run.report import write_report
 
     out_path = Path(options.out) if options.out else Path(options.runs[0]) / "report.html"
-    written = write_report(options.runs, out_path, media=not options.no_media)
+    written = write_report(options.runs, out_path, media=not options.no_media, more=options.add)
     print(written)
     return 0

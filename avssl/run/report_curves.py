@@ -31,6 +31,9 @@ class Line:
     """SVG coordinates "x,y x,y …"."""
     last: str
     """Its last value, for people who read rather than see."""
+    last_value: float
+    last_line: int
+    """Line of metrics.jsonl that holds it, from 1."""
     end: tuple[float, float]
     """Where it ends."""
 
@@ -65,8 +68,8 @@ def charts(lines: Sequence[Mapping[str, Any]], trivial: Mapping[str, float]) -> 
         lines: the lines of metrics.jsonl: {"step": …, "split": …, name: value, …}.
         trivial: name → score of the best blind guess.
     """
-    series: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for line in lines:
+    series: dict[str, dict[str, list[tuple[float, float, int]]]] = {}
+    for place, line in enumerate(lines, start=1):
         step, split = line.get("step"), str(line.get("split", ""))
         for name, value in line.items():
             if name in ("step", "split") or isinstance(value, bool):
@@ -74,25 +77,25 @@ def charts(lines: Sequence[Mapping[str, Any]], trivial: Mapping[str, float]) -> 
             if isinstance(value, (int, float)) and isinstance(step, (int, float)):
                 points = series.setdefault(name, {}).setdefault(split, [])
                 if math.isfinite(value):
-                    points.append((float(step), float(value)))
+                    points.append((float(step), float(value), place))
     names = sorted(series, key=lambda name: (name != "loss", name not in trivial))
     found = [_chart(name, series[name], trivial.get(name)) for name in names]
     return [chart for chart in found if chart is not None]
 
 
 def _chart(
-    name: str, splits: Mapping[str, list[tuple[float, float]]], blind: float | None
+    name: str, splits: Mapping[str, list[tuple[float, float, int]]], blind: float | None
 ) -> Chart | None:
     points = [point for line in splits.values() for point in line]
     if not points:
         return None
-    values = [value for _, value in points]
+    values = [value for _, value, _ in points]
     if blind is not None and math.isfinite(blind):
         values.append(blind)
-    x_ticks = _ticks(min(0.0, *(step for step, _ in points)), max(step for step, _ in points), 4)
+    x_ticks = _ticks(min(0.0, *(step for step, *_ in points)), max(step for step, *_ in points), 4)
     y_ticks = _ticks(min(values), max(values), 4)
     low, high = min(*y_ticks, *values), max(*y_ticks, *values)
-    first, last = x_ticks[0], max(x_ticks[-1], *(step for step, _ in points))
+    first, last = x_ticks[0], max(x_ticks[-1], *(step for step, *_ in points))
 
     def x(step: float) -> float:
         return round(LEFT + (step - first) / (last - first) * (WIDTH - LEFT - RIGHT), 1)
@@ -103,8 +106,10 @@ def _chart(
     lines = tuple(
         Line(
             split=split,
-            points=" ".join(f"{x(step)},{y(value)}" for step, value in line),
+            points=" ".join(f"{x(step)},{y(value)}" for step, value, _ in line),
             last=number(line[-1][1]),
+            last_value=line[-1][1],
+            last_line=line[-1][2],
             end=(x(line[-1][0]), y(line[-1][1])),
         )
         for split, line in splits.items()

@@ -33,8 +33,6 @@ class DataCard:
     num_quarantined: int
     reasons: tuple[tuple[str, int], ...]
     """Stage and how many files ended there."""
-    preparation: tuple[tuple[str, str], ...]
-    """What prepare.json holds, one line a value."""
 
 
 def data_card(directory: str) -> DataCard:
@@ -69,7 +67,6 @@ def data_card(directory: str) -> DataCard:
         quarantined=tuple(rows[:MAX_QUARANTINED]),
         num_quarantined=len(rows),
         reasons=tuple(Counter(stage for _, _, stage in rows).most_common()),
-        preparation=tuple(flat(_preparation(directory))),
     )
 
 
@@ -143,7 +140,8 @@ def _counted(values: Iterable[Any]) -> str:
     return ", ".join(f"{value} {count:,}" for value, count in Counter(values).most_common())
 
 
-def _preparation(directory: str) -> dict[str, Any]:
+def preparation(directory: str) -> dict[str, Any]:
+    """Gives what prepare.json holds, nothing where there is none."""
     path = Path(directory) / "prepare.json"
     try:
         found = json.loads(path.read_text())

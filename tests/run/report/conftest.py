@@ -1,5 +1,6 @@
 """A finished run of a task whose samples and answers are known, for the tests of the report."""
 
+import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,20 @@ class ThreeFrames:
 
     def trivial(self, catalog: Catalog) -> dict[str, float]:
         return {"balanced_accuracy": 0.5}
+
+
+@pytest.fixture
+def browser(tmp_path: Path):
+    """A headless Chromium."""
+    spec = importlib.util.spec_from_file_location("browser", Path(__file__).with_name("browser.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if module.BROWSER is None:
+        pytest.skip("no Chromium here")
+    found = module.Browser(tmp_path / "profile")
+    yield found
+    found.close()
 
 
 @pytest.fixture(autouse=True)

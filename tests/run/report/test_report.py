@@ -2,11 +2,11 @@
 
 import base64
 import dataclasses
+import hashlib
 import io
 import json
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avssl.cli import main
-from avssl.config import TrainConfig, read_config, write_config
+from avssl.config import TrainConfig
 from avssl.run.doctor_media import LEVEL_STEP
 from avssl.run.report import write_report
 
@@ -59,12 +59,16 @@ def _page(run: Path, **words: Any) -> _Page:
 
 def test_the_file_needs_nothing_but_itself(run: Path) -> None:
     page = _page(run)
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1  # it sorts tables, allowed by its hash alone
     assert all(link.startswith(("data:", "#")) for link in page.links)
     assert {link[1:] for link in page.links if link[0] == "#"} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
     text = (run.parent / "report.html").read_text()
     assert "default-src 'none'" in text
+    script = re.search("<script>(.*?)</script>", text, re.DOTALL)
+    assert script
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
     assert "url(" not in text
     assert "@import" not in text
 
@@ -174,8 +178,8 @@ def test_several_runs_stand_in_one_table(run: Path) -> None:
     page = _Page(write_report([run, other], run.parent / "both.html", media=False).read_text())
     text = page.text
     assert "run task balanced_accuracy loss auc" in text
-    assert "run three-frames 0.8125 (blind 0.5) 0.45" in text
-    assert "other three-frames 0.625 (blind 0.5) 0.7" in text
+    assert "run three-frames 0.8125 blind 0.5 0.45" in text
+    assert "other three-frames 0.625 blind 0.5 0.7" in text
     assert text.count("Copies, near-copies") == 1  # one data set, one card
     assert {"#run-0", "#run-1"} <= set(page.links)
 
@@ -188,34 +192,6 @@ def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().err
     assert len(shown.splitlines()) == 1
     assert "not the folder of a run" in shown
-
-
-@pytest.mark.parametrize("width_px", [390, 1200])
-def test_nothing_overflows_in_a_browser(run: Path, tmp_path: Path, width_px: int) -> None:
-    """A page around the report asks the browser how wide the report wants to be."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no Chromium here")
-    config = dataclasses.replace(read_config(run), out="x" * 300)
-    write_config(config, run)  # a very long word in a table
-    write_report([run], tmp_path / "report.html")
-    around = tmp_path / "around.html"
-    around.write_text(
-        f'<title>waiting</title><iframe src="report.html" width="{width_px}" height="900"></iframe>'
-        "<script>onload = () => {"
-        "const found = document.querySelector('iframe').contentDocument.documentElement;"
-        "document.title = 'width ' + found.scrollWidth + ' of ' + found.clientWidth + ' images '"
-        "+ [...found.querySelectorAll('img')].filter(i => i.naturalWidth > 0).length; }</script>"
-    )
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-web-security"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--allow-file-access-from-files"]
-    command += ["--virtual-time-budget=5000", "--window-size=1600,1000", "--dump-dom"]
-    done = subprocess.run([*command, around.as_uri()], capture_output=True, text=True, timeout=120)
-    found = re.search(r"width (\d+) of (\d+) images (\d+)", done.stdout)
-    assert found, done.stdout[:500] + done.stderr[-2000:]
-    assert int(found[1]) <= int(found[2]), "the page is wider than its window"
-    assert int(found[3]) == 12 + 3
-    assert "CONSOLE" not in done.stderr, done.stderr
 
 
 def test_the_configuration_is_told_whole(run: Path) -> None:
