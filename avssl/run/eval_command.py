@@ -27,6 +27,10 @@ EVALUATORS = {
         "avssl.run.propagation_eval:command",
         "labels carried along by features: J&F in DAVIS's layout, PCK beside copying the first",
     ),
+    "probe": (
+        "avssl.run.probe_command:command",
+        "every layer read linearly: classes and numbers, few labels, checkpoints",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""
