@@ -93,7 +93,12 @@ def layer_maps(encoder: Any, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def layer_vectors(
-    encoder: Any, batch: Tensor, *, pool: Pool = "avg", layers: list[str] | None = None
+    encoder: Any,
+    batch: Tensor,
+    *,
+    pool: Pool = "avg",
+    layers: list[str] | None = None,
+    num_features: int = NUM_FEATURES,
 ) -> dict[str, NDArray[np.float32]]:
     """Gives every layer's features of a batch: name → float32 [batch, F].
 
@@ -102,10 +107,14 @@ def layer_vectors(
         batch: see `layer_maps`.
         pool: how maps are brought to their grid.
         layers: only these.
+        num_features: what a grid may come to; 1 pools the whole map.
     """
     vector, maps = layer_maps(encoder, batch)
     found = {}
     for name in layers or layer_names(encoder):
-        one = vector.float() if name == VECTOR else pooled(maps[name], pool=pool)
+        if name == VECTOR:
+            one = vector.float()
+        else:
+            one = pooled(maps[name], pool=pool, num_features=num_features)
         found[name] = one.cpu().numpy()
     return found

@@ -101,9 +101,8 @@ def _svm_scores(train: Floats, truth: NDArray[np.bool_], others: Floats, cost: f
 
     if truth.all() or not truth.any():
         return np.zeros(len(others))
-    machine: Any = LinearSVC(
-        C=cost, class_weight=_WEIGHT, tol=0.1, max_iter=_ITERATIONS, dual=True, random_state=0
-    )
+    how: dict[str, Any] = {"dual": True, "tol": 0.1, "max_iter": _ITERATIONS, "random_state": 0}
+    machine: Any = LinearSVC(C=cost, class_weight=_WEIGHT, **how)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         machine.fit(train, np.where(truth, 1, -1))

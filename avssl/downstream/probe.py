@@ -77,7 +77,7 @@ class Problem:
         """
         self.train, self.other = _known(train, other)
         self.folds = _folds(self.train)
-        self._weights = metrics.redrawn(self.other.groups, num=num_draws)
+        self._weights = metrics.redrawn(self.other.groups.tolist(), num=num_draws)
 
     def judge(self, train: NDArray[np.floating], other: NDArray[np.floating]) -> Judged:
         """Judges features float [N, F] of the training samples and [M, F] of the others."""
@@ -220,7 +220,9 @@ def _known(train: Side, other: Side) -> tuple[Side, Side]:
         and np.isfinite(other.numbers[name]).all(axis=1).sum() >= 2
     ]
     sides = []
-    kept = None if train.classes is None else train.classes.marks[train.classes.told].any(axis=0)
+    kept: Any = None
+    if train.classes is not None:
+        kept = train.classes.marks[train.classes.told].any(axis=0)
     for side in (train, other):
         classes = side.classes
         if classes is not None and kept is not None:

@@ -31,6 +31,10 @@ EVALUATORS = {
         "avssl.run.probe_command:command",
         "every layer read linearly: classes and numbers, few labels, checkpoints",
     ),
+    "neighbours": (
+        "avssl.run.neighbours_command:command",
+        "what looks alike: figures, kNN and recall, whether colour is ignored",
+    ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
 """name → (module:function, one line)."""

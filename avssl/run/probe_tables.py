@@ -11,8 +11,9 @@ Values = Mapping[str, float]
 _COLORS = {"network": "#0b6fb8", "untrained": "#7f7f7f", "imagenet": "#d1660a"}
 _MARKS = {"network": "o", "untrained": "s", "imagenet": "^"}
 _FLAT = (":", "--", "-.")
-_LOWEST = -0.5
-"""R² below this is drawn at the edge: how wrong it is says nothing more."""
+_LOWEST, _TOP = -0.2, 0.3
+"""R² below the first is drawn at the edge: how wrong it is says nothing more. Its axis reaches up
+to the second at least, so that noise around 0 does not fill a panel."""
 
 
 def number(value: Any, span: Sequence[float] | None = None) -> str:
@@ -114,12 +115,12 @@ def draw_curves(
             color, mark = _COLORS.get(row, "#2a8a4a"), _MARKS.get(row, "D")
             axes.plot(x, y, mark + "-", color=color, label=row, markersize=4, linewidth=1.4)
             own = spans.get(row, {})
-            both = [own.get(place, {}).get(metric) or (None, None) for place in shown]
-            if all(low is not None for low, _ in both):
+            both: Any = [own.get(place, {}).get(metric) for place in shown]
+            if all(both):
                 axes.fill_between(
                     x,
-                    [max(low, lowest) for low, _ in both],
-                    [max(high, lowest) for _, high in both],
+                    [max(one[0], lowest) for one in both],
+                    [max(one[1], lowest) for one in both],
                     color=color,
                     alpha=0.13,
                     linewidth=0,
@@ -129,6 +130,8 @@ def draw_curves(
                 value = max(figures[metric], lowest)
                 axes.axhline(value, linestyle=style, color="0.35", linewidth=1, label=row)
         axes.set_title(metric, fontsize=10)
+        if metric.startswith("R²"):
+            axes.set_ylim(_LOWEST, max(_TOP, min(1.0, axes.get_ylim()[1])))
         axes.grid(alpha=0.3)
         if log:
             axes.set_xscale("log")
