@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.files import replacing
+from avssl.run.probe_tables import COLORS
 
 _RIGHT, _WRONG, _PLAIN = "#1a8f3c", "#c8372d", "#9a9a9a"
 _WIDE = 16
@@ -120,7 +121,10 @@ def draw_hue(
 
     figure, axes = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
     for mark, (row, values) in zip("osD^vPX" * 3, rows.items(), strict=False):
-        axes.plot([0, *degrees], [1.0, *values], mark + "-", label=row, markersize=4)
+        look: dict[str, Any] = {"color": COLORS.get(row), "markersize": 4, "label": row}
+        if row.startswith("trivial"):
+            look |= {"color": "0.35", "linestyle": ":"}
+        axes.plot([0, *degrees], [1.0, *values], marker=mark, **look)
     axes.set_xticks([0, *degrees])
     axes.set_ylim(0, 1.03)
     axes.set_xlabel("the query's hue is turned by, degrees")

@@ -8,7 +8,8 @@ from typing import Any
 from avssl.files import replacing
 
 Values = Mapping[str, float]
-_COLORS = {"network": "#0b6fb8", "untrained": "#7f7f7f", "imagenet": "#d1660a"}
+COLORS = {"network": "#0b6fb8", "untrained": "#7f7f7f", "imagenet": "#d1660a"}
+"""Row → colour, the same in every figure."""
 _MARKS = {"network": "o", "untrained": "s", "imagenet": "^"}
 _FLAT = (":", "--", "-.")
 _LOWEST, _TOP = -0.2, 0.3
@@ -112,7 +113,7 @@ def draw_curves(
             where = dict(zip(each, places[row], strict=True)) if places else _spread(list(each))
             x = [where[place] for place in shown]
             y = [max(each[place][metric], lowest) for place in shown]
-            color, mark = _COLORS.get(row, "#2a8a4a"), _MARKS.get(row, "D")
+            color, mark = COLORS.get(row, "#2a8a4a"), _MARKS.get(row, "D")
             axes.plot(x, y, mark + "-", color=color, label=row, markersize=4, linewidth=1.4)
             own = spans.get(row, {})
             both: Any = [own.get(place, {}).get(metric) for place in shown]
