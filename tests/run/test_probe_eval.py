@@ -111,9 +111,7 @@ def test_samples(data: Path) -> None:
     single = read_pictures(catalog, [0, 3], per_clip=2)
     for one, other in zip(single.pictures(), found.pictures(), strict=True):
         np.testing.assert_array_equal(one, other)  # the middle frame is the sample's own
-    rows, missing = networks(
-        "random:small", imagenet="timm:resnet18@no.safetensors"[:0], size_px=32
-    )
+    rows, missing = networks("random:small", size_px=32)
     assert set(rows) == {"network", "untrained"} and not missing
     batch = rows["network"][0].batch(single.shown)
     assert batch.shape == (4, 3, 32, 32)
@@ -134,10 +132,8 @@ def test_a_layer_that_holds_the_truth_is_found(
     def told(self, samples, **how):
         found = plain(self, samples, **how)
         if self is first[0]:
-            kinds = sorted(
-                {row.labels["scene_kind"] for row in samples.rows} | {"hall", "open", "room"}
-            )
-            marks = [[row.labels["scene_kind"] == kind for kind in kinds] for row in samples.rows]
+            kinds = [row.labels["scene_kind"] for row in samples.rows]
+            marks = [[kind == "odd", kind == "even", 1.0] for kind in kinds]
             found["vector"] = np.asarray(marks, dtype=np.float32)
         return found
 
