@@ -97,20 +97,20 @@ def draw_curves(
         spans: row → place → figure → (low, high).
         flat: row → figures that do not depend on the place.
         xlabel: what the places are.
-        places: row → where each place stands; None: names stand at equal distances, each row's
-            from the first to the last.
+        places: row → where each place stands; None: see `columns_of`.
         log: places on a logarithmic scale.
     """
     import matplotlib.pyplot as plt
 
     figure, panels = _panels(len(metrics), plt)
+    columns = columns_of({row: list(each) for row, each in curves.items()})
     for axes, metric in zip(panels, metrics, strict=True):
         lowest = _LOWEST if metric.startswith("R²") else 0.0
         for row, each in curves.items():
             shown = [place for place in each if metric in each[place]]
             if not shown:
                 continue
-            where = dict(zip(each, places[row], strict=True)) if places else _spread(list(each))
+            where = dict(zip(each, places[row], strict=True)) if places else columns[row]
             x = [where[place] for place in shown]
             y = [max(each[place][metric], lowest) for place in shown]
             color, mark = COLORS.get(row, "#2a8a4a"), _MARKS.get(row, "D")
@@ -147,16 +147,33 @@ def draw_curves(
     plt.close(figure)
 
 
-def _spread(names: Sequence[str]) -> dict[str, float]:
-    return {name: place / max(1, len(names) - 1) for place, name in enumerate(names)}
+def columns_of(names: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+    """Gives where the layers of several networks stand beside each other: row → name → place.
+
+    Layers of one name stand below each other where one of the networks has all the names; else
+    each row goes from 0 to 1 by depth.
+    """
+    longest = max(names.values(), key=len)
+    alike = all(set(own) <= set(longest) for own in names.values())
+    return {
+        row: {
+            name: (longest.index(name) if alike else place)
+            / max(1, len(longest if alike else own) - 1)
+            for place, name in enumerate(own)
+        }
+        for row, own in names.items()
+    }
 
 
 def _ticks(axes: Any, curves: Mapping[str, Any], places: Mapping[str, Any] | None) -> None:
-    first = next(iter(curves))
-    names = list(curves[first])
-    where = list(places[first]) if places else list(_spread(names).values())
-    if len(names) <= 10:
-        axes.set_xticks(where, names)
+    rows = {row: list(each) for row, each in curves.items()}
+    first = next(iter(rows))
+    ticks = dict(zip(rows[first], places[first], strict=True)) if places else {}
+    for own in () if places else columns_of(rows).values():
+        if not ticks or (len(own) > len(ticks) and set(ticks) <= set(own)):
+            ticks = own
+    if len(ticks) <= 10:
+        axes.set_xticks(list(ticks.values()), list(ticks))
     axes.tick_params(labelsize=8)
-    if len("".join(names)) > 32 and len(names) <= 10:
+    if len("".join(ticks)) > 32 and len(ticks) <= 10:
         axes.tick_params(axis="x", rotation=40)

@@ -14,6 +14,7 @@ from avssl.downstream.probe_truth import (
     sample_times_s,
 )
 from avssl.errors import InputError
+from avssl.run.probe_tables import columns_of
 
 
 def make_side(rng, *, num_clips: int, single: bool = True, num_classes: int = 4) -> Side:
@@ -173,3 +174,12 @@ def test_classes_of_clips(make_row) -> None:
     check_kind("action", rows)
     with pytest.raises(InputError, match="no clip has such a label; there are sounding, view, act"):
         check_kind("actoin", rows)
+
+
+def test_layers_of_one_name_stand_below_each_other() -> None:
+    found = columns_of({"network": ["res2", "res3", "vector"], "other": ["conv1", "res2", "res3",
+                                                                         "vector"]})  # fmt: skip
+    assert found["network"] == {"res2": 1 / 3, "res3": 2 / 3, "vector": 1}
+    assert found["other"]["res2"] == found["network"]["res2"] and found["other"]["conv1"] == 0
+    apart = columns_of({"network": ["res2", "vector"], "other": ["block1", "block2", "vector"]})
+    assert apart["network"] == {"res2": 0, "vector": 1} and apart["other"]["block2"] == 0.5
