@@ -128,8 +128,8 @@ def evaluate_neighbours(
         classes: "sounding" or a label of the clips; "view" has several a frame and gives none.
         level: of the tree of classes.
         per_clip: frames a clip.
-        max_clips: of the gallery, evenly spread; 0: all.
-        max_queries: clips of the queries.
+        max_clips: of the gallery, drawn; 0: all.
+        max_queries: clips of the queries, drawn.
         num_neighbours: that vote, at most `KEPT`.
         size_px: side of pictures for all networks; 0: each one's own.
         device: of networks and search.

@@ -21,7 +21,7 @@ from avssl.run.probe_samples import (
     Samples,
     read_pictures,
     resized,
-    spread,
+    some_of,
 )
 
 PIXELS, COLOR = "trivial: pixels", "trivial: mean colour"
@@ -146,7 +146,7 @@ def read_sets(
     for part, name in ((asked, split), (pool, " or ".join(among))):
         if not len(part):
             raise InputError(f"{data}: no clip of {name!r}; see --split and --gallery")
-    chosen = spread(asked, max_queries), spread(pool, max_clips)
+    chosen = some_of(asked, max_queries), some_of(pool, max_clips)
     total = sum(map(len, chosen))
     check_kind(kind, [asked.row(k) for k in chosen[0]])
     with progress_bar("read", total=total, unit="clip", quiet=quiet) as bar:

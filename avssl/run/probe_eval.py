@@ -36,7 +36,7 @@ from avssl.run.probe_samples import (
     read_pictures,
     read_sounds,
     resized,
-    spread,
+    some_of,
 )
 from avssl.run.sounds_eval import own_settings
 
@@ -128,7 +128,7 @@ def evaluate_probe(
         classes: see `avssl.downstream.probe_truth`.
         level: of the tree of classes.
         per_clip: frames (or sounds) a clip.
-        max_clips: of each split, evenly spread; 0: all.
+        max_clips: of each split, drawn; 0: all.
         pool: "avg" or "max".
         imagenet: REF of the ImageNet row.
         num_untrained: seeds with first weights.
@@ -156,7 +156,7 @@ def evaluate_probe(
             raise InputError(
                 f"{data}: no clip of {name!r}; a probe fits on train, tells of {split}"
             )
-    chosen = [spread(part, max_clips) for part in parts]
+    chosen = [some_of(part, max_clips) for part in parts]
     check_kind(classes, [part.row(k) for part, own in zip(parts, chosen, strict=True) for k in own])
     with progress_bar("read", total=sum(map(len, chosen)), unit="clip", quiet=quiet) as bar:
         train, other = (
@@ -198,6 +198,8 @@ def evaluate_probe(
         "stream": stream, "pool": pool, "size_px": network.size_px, "frames_per_clip": per_clip,
         "num_train_clips": len(set(train.clips.tolist())),
         "num_clips": len(set(other.clips.tolist())),
+        "num_judged_clips": len(set(problem.other.clips[asked.told].tolist()))
+        if asked is not None else 0,
         "num_train_samples": len(train.rows), "num_samples": len(other.rows),
         "num_groups": len(set(other.groups.tolist())),
         "classes": None if own is None or asked is None else

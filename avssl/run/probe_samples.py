@@ -101,10 +101,13 @@ def resized(picture: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     return scaled.transpose(2, 0, 1)
 
 
-def spread(catalog: Catalog, max_clips: int) -> list[int]:
-    """Gives at most `max_clips` rows of a catalogue (0: all), evenly spread over it."""
+def some_of(catalog: Catalog, max_clips: int) -> list[int]:
+    """Gives at most `max_clips` rows of a catalogue (0: all), in order, always the same.
+
+    They are drawn: evenly spaced ones would miss whole classes where those take turns.
+    """
     count = min(max_clips or len(catalog), len(catalog))
-    return [number * len(catalog) // count for number in range(count)]
+    return sorted(np.random.default_rng(0).permutation(len(catalog))[:count].tolist())
 
 
 def read_pictures(

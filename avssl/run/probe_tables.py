@@ -31,6 +31,7 @@ def table(summary: Mapping[str, Any]) -> str:
     lines = [
         f"{summary['num_clips']} clips of {summary['split']}, {summary['num_train_clips']} to fit; "
         f"each figure at the layer that the training folds choose; 95 % over groups",
+        *_left_out(summary),
         "",
         "| row | " + " | ".join(names) + " |",
         "|---" * (len(names) + 1) + "|",
@@ -64,6 +65,14 @@ def table(summary: Mapping[str, Any]) -> str:
                 cells = [number(figures.get(name), own.get(name)) for name in names]
                 lines.append(f"| {place} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _left_out(summary: Mapping[str, Any]) -> list[str]:
+    judged = summary["num_judged_clips"]
+    if not summary["classes"] or judged == summary["num_clips"]:
+        return []
+    return ["", f"Classes are judged on {judged} clips: the others have none, or one without a "
+            "training clip."]  # fmt: skip
 
 
 def _panels(count: int, plt: Any) -> tuple[Any, list[Any]]:

@@ -18,7 +18,7 @@ from avssl.downstream.neighbours import turn_hue
 from avssl.run import neighbours_rows
 from avssl.run.neighbours_eval import evaluate_neighbours
 from avssl.run.probe_eval import evaluate_probe
-from avssl.run.probe_samples import Network, networks, read_pictures, read_sounds
+from avssl.run.probe_samples import Network, networks, read_pictures, read_sounds, some_of
 from avssl.run.train import train
 
 pytestmark = pytest.mark.slow
@@ -105,6 +105,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_samples(data: Path) -> None:
     catalog = Catalog.read(data).select(split="train")
+    assert some_of(catalog, 0) == list(range(NUM_TRAIN))
+    drawn = some_of(catalog, 5)
+    assert drawn == sorted(set(drawn)) == some_of(catalog, 5) and len(drawn) == 5
     found = read_pictures(catalog, [0, 3], per_clip=2, num_frames=3, step_s=0.1)
     assert [one.shape for one in found.shown] == [(3, 3, SIDE, SIDE)] * 4
     assert found.clips.tolist() == [0, 0, 3, 3]
