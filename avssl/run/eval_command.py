@@ -38,9 +38,18 @@ EVALUATORS = {
     "detection": (
         "avssl.run.detection_eval:command",
         "boxes of things: VOC2007's and COCO's mean average precision beside constant boxes",
+    ),
     "table": (
         "avssl.run.over_tasks_command:command",
         "RESULT.json…: one table over tasks, the share of the way to ImageNet",
+    ),
+    "probe": (
+        "avssl.run.probe_command:command",
+        "every layer read linearly: classes and numbers, few labels, checkpoints",
+    ),
+    "neighbours": (
+        "avssl.run.neighbours_command:command",
+        "what looks alike: figures, kNN and recall, whether colour is ignored",
     ),
     "pose": ("avssl.run.pose_eval:command", "keypoints: PCK, PCKh, FLIC's curves, pixel errors"),
 }
