@@ -51,7 +51,7 @@ class PictureShards:
         self.target = target
         self.rows: list[ClipRow] = []
         self._waiting: list[tuple[list[Member], dict[str, Any]]] = []
-        self._num_shards = self._num_pictures = 0
+        self._num_shards = self._num_pictures = self._num_bytes = 0
 
     def add(
         self,
@@ -92,7 +92,8 @@ class PictureShards:
             "group_id": group, "split": split, "labels": dict(labels), "maps": list(maps or {}),
         }  # fmt: skip
         self._waiting.append((members, about))
-        if sum(one.num_bytes for own, _ in self._waiting for one in own) >= SHARD_NUM_BYTES:
+        self._num_bytes += sum(one.num_bytes for one in members)
+        if self._num_bytes >= SHARD_NUM_BYTES:
             self._close_shard()
 
     def finish(self, summary: Mapping[str, Any]) -> Path:
@@ -124,6 +125,7 @@ class PictureShards:
             places = [{"offset": next(offsets), "num_bytes": one.num_bytes} for one in own]
             self.rows.append(_row(about, own[0].sha256, store, places))
         self._num_shards += 1
+        self._num_bytes = 0
         self._waiting.clear()
 
 
