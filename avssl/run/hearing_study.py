@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from avssl.catalog import Catalog
 from avssl.config import config_from_recipe, read_config, replaced
 from avssl.downstream.localization import PARTS
 from avssl.errors import InputError
@@ -42,7 +43,7 @@ class Training:
     """What all rows share."""
 
     data: str
-    """A prepared data set; for places, clips that say what sounds."""
+    """A prepared data set; places are judged if its clips say what sounds."""
     steps: int = 1000
     lr: float = 2e-3
     split: str = "test"
@@ -124,7 +125,8 @@ def _cell(item: tuple[str, int], *, training: Training, out: Path) -> None:
             folder, training.data, split=training.split, num_samples=training.num_samples
         ),
     }
-    if hasattr(config.task, "locate"):
+    clips = Catalog.read(training.data).select(split=training.split, keep=has_truth)
+    if hasattr(config.task, "locate") and len(clips):
         result["localization"] = evaluate_localization(folder, training.data, split=training.split)
     write_json(path, result)
 
