@@ -17,6 +17,7 @@ from avssl.config import config_from_recipe, read_config, replaced
 from avssl.downstream.localization import PARTS
 from avssl.errors import InputError
 from avssl.files import write_json
+from avssl.labels.sounding import has_truth
 from avssl.model.storage import encoder_file_name
 from avssl.progress import progress_bar
 from avssl.run.jobs import each
