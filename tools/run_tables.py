@@ -136,13 +136,22 @@ def add_tasks(studies: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--steps", type=int, help="instead of the recipes' own")
     parser.add_argument("--workers", type=int, default=1, help="runs beside each other")
     parser.add_argument("--page", type=Path, metavar="docs/tasks.md", help="page to write")
+    parser.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="HEADING=OUT",
+        help="for the page: tables of other clips, from the OUT of an earlier call",
+    )
     parser.set_defaults(run=tasks)
 
 
 def tasks(options: argparse.Namespace) -> str:
     from avssl.run.tasks_page import table, write_page
-    from avssl.run.tasks_study import Setting, run_tasks
+    from avssl.run.tasks_study import Setting, results_in, run_tasks
 
+    pairs = (pair.rpartition("=") for pair in options.beside)
+    beside = {heading: results_in(Path(folder)) for heading, _, folder in pairs}
     results = run_tasks(
         options.tasks,
         Setting(
@@ -156,7 +165,7 @@ def tasks(options: argparse.Namespace) -> str:
         num_processes=options.workers,
     )
     if options.page:
-        write_page(options.page, results, pictures=options.out / "pictures")
+        write_page(options.page, results, pictures=options.out / "pictures", beside=beside)
     return table(results)
 
 

@@ -84,8 +84,20 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
-def write_page(page: Path, results: Sequence[Mapping[str, Any]], *, pictures: Path) -> None:
-    """Writes the table and the sections into a page, and the pictures into `images/tasks` there.
+def write_page(
+    page: Path,
+    results: Sequence[Mapping[str, Any]],
+    *,
+    pictures: Path,
+    beside: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+) -> None:
+    """Writes the tables and the sections into a page, and the pictures into `images/tasks` there.
+
+    Args:
+        page: gets them between its two marks; what stands around them is a person's.
+        results: of `run_tasks`.
+        pictures: its folder of pictures.
+        beside: heading → results on other clips, a table each.
 
     Raises:
         InputError: the page lacks the two marks.
@@ -106,5 +118,6 @@ def write_page(page: Path, results: Sequence[Mapping[str, Any]], *, pictures: Pa
         write_bytes(images / f"{path.stem}.webp", stream.getvalue())
     drawn = [path.stem for path in images.glob("*.webp")]
     told = sections(results, images="images/tasks", drawn=drawn)
-    parts = (table(results), f"Machine: {machine()}.\n", told)
+    others = (f"## {heading}\n\n{table(own)}" for heading, own in (beside or {}).items())
+    parts = (table(results), f"Machine: {machine()}.\n", *others, told)
     write_text(page, f"{before}{BEGIN}\n" + "\n".join(parts) + END + after)

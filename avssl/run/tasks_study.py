@@ -79,7 +79,18 @@ def run_tasks(
         for (name, seed), _ in each(run, cells, num_processes=num_processes):
             bar.say(f"{name} {seed}")
             bar.advance()
+    return results_in(out)
+
+
+def results_in(out: Path) -> list[dict[str, Any]]:
+    """Gives the results that lie in a folder of `run_tasks`, by the registry's order and the seeds.
+
+    Raises:
+        InputError: there are none.
+    """
     found = [json.loads(path.read_text()) for path in (out / "results").glob("*.json")]
+    if not found:
+        raise InputError(f"{out}: no results/*.json there; give a folder of `run_tables.py tasks`")
     return sorted(found, key=lambda one: (list(TASKS).index(one["task"]), one["seed"]))
 
 

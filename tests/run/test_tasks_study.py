@@ -8,7 +8,7 @@ from PIL import Image
 
 from avssl.errors import InputError
 from avssl.run.tasks_page import BEGIN, END, table, write_page
-from avssl.run.tasks_study import Setting, run_tasks, stacked
+from avssl.run.tasks_study import Setting, results_in, run_tasks, stacked
 
 
 def made_up(task: str, seed: int, value: float) -> dict:
@@ -46,6 +46,17 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lacks the marks"):
         write_page(page, [made_up("reconstruction", 0, 0.1)], pictures=tmp_path)
     assert page.read_text() == "# Tasks\n"
+
+
+def test_other_clips_have_a_table_under_their_heading(tmp_path: Path) -> None:
+    page, own = tmp_path / "tasks.md", [made_up("reconstruction", 0, 0.1)]
+    page.write_text(f"# Tasks\n{BEGIN}\n{END}\n")
+    other = {"On real clips": [made_up("reconstruction", 0, 0.456)]}
+    write_page(page, own, pictures=tmp_path, beside=other)
+    first, _, rest = page.read_text().partition("## On real clips\n")
+    assert "**0.100** (0.100)" in first and "**0.456** (0.456)" in rest.partition("##")[0]
+    with pytest.raises(InputError, match="no results/"):
+        results_in(tmp_path)
 
 
 @pytest.mark.slow
