@@ -31,6 +31,7 @@ from avssl.labels.davis import VOID, find_davis, read_davis, read_mask, read_pic
 from avssl.labels.followed import has_people, people_of
 from avssl.progress import progress_bar
 from avssl.run.parallel import Processes, threads_beside_loaders
+from avssl.run.probe_samples import some_of
 from avssl.transform.palette import light_of
 
 PCK_THRESHOLDS = (0.1, 0.2)
@@ -161,7 +162,7 @@ def judge_points(
         protocol: see `propagate`.
         rate_hz: frames a second that are looked at.
         length_s: from the clip's first frame on.
-        max_clips: so many, spread evenly; 0: all.
+        max_clips: so many, drawn; 0: all.
         quiet: no progress bar.
 
     Raises:
@@ -170,13 +171,13 @@ def judge_points(
     catalog = Catalog.read(data).select(split=split, keep=has_people)
     if not len(catalog):
         raise InputError(f"{data}: no clip of {split!r} says where people's joints are in it")
-    count = min(max_clips or len(catalog), len(catalog))
+    chosen = some_of(catalog, max_clips)
     fetcher = Fetcher(catalog.directory)
     errors: dict[str, list[Any]] = {name: [] for name in rows}
     num_people = 0
-    with progress_bar("propagation", total=count, unit="clip", quiet=quiet) as bar:
-        for number in range(count):
-            row = catalog.row(number * len(catalog) // count)
+    with progress_bar("propagation", total=len(chosen), unit="clip", quiet=quiet) as bar:
+        for index in chosen:
+            row = catalog.row(index)
             last_s = min(row.start_s + length_s, float(row.frame_times_s[-1]))
             times_s = row.start_s + np.arange(0, last_s - row.start_s + 1e-6, 1 / rate_hz) + 1e-3
             times_s = np.minimum(times_s, row.frame_times_s[-1] + 0.5 * row.last_frame_s)
@@ -202,7 +203,7 @@ def judge_points(
         raise InputError(f"{data}: nobody is seen at the beginning of the clips of {split!r}")
     return {
         "kind": "points",
-        "num_clips": count,
+        "num_clips": len(chosen),
         "num_people": num_people,
         "rows": {name: metrics.pck_of(own, PCK_THRESHOLDS) for name, own in errors.items()},
     }
@@ -281,7 +282,7 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--layer", default="", help="default: the deepest of stride 8 px")
     parser.add_argument("--short-side", type=int, default=0, metavar="PX", help="scale to (as is)")
     parser.add_argument("--grey", action="store_true", help="show the network lightness alone")
-    parser.add_argument("--max-clips", type=int, default=0, metavar="N", help="only so many")
+    parser.add_argument("--max-clips", type=int, default=0, metavar="N", help="only so many, drawn")
     parser.add_argument("--rate-hz", type=float, default=8.0, help="frames a second of clips (8)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each clip (3)")
     for name, kind, value in (
