@@ -49,17 +49,28 @@ class Bars:
         np.minimum(self.column_min, luma.min(0), out=self.column_min)
 
     def widths_px(self) -> tuple[int, int, int, int]:
-        """Gives left, top, right, bottom: dark bars that never change. A black picture has none."""
-        rows = _is_bar(self.row_max, self.row_min)
-        columns = _is_bar(self.column_max, self.column_min)
-        if rows.all() or columns.all():
-            return (0, 0, 0, 0)
-        return (_run(columns), _run(rows), _run(columns[::-1]), _run(rows[::-1]))
+        """Gives left, top, right, bottom: dark bars that never change. A black picture has none.
+
+        Beside the picture a bar is not even: codecs let it ring there. So what adjoins an even bar
+        and never gets brighter than dark belongs to it.
+        """
+        top, bottom = _bars(self.row_max, self.row_min)
+        left, right = _bars(self.column_max, self.column_min)
+        whole = top == len(self.row_max) or left == len(self.column_max)
+        return (0, 0, 0, 0) if whole else (left, top, right, bottom)
 
 
-def _is_bar(largest: NDArray[np.uint8], smallest: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    spread = largest.astype(np.float64) - smallest
-    return (spread <= _BAR_SPREAD_LEVELS) & (largest <= _BAR_DARK_LEVELS)
+def _bars(largest: NDArray[np.uint8], smallest: NDArray[np.uint8]) -> tuple[int, int]:
+    """Gives the widths of the bars at both ends of the lines; all lines, twice, if all are bar."""
+    dark = largest <= _BAR_DARK_LEVELS
+    even = dark & (largest.astype(np.float64) - smallest <= _BAR_SPREAD_LEVELS)
+    if even.all():
+        return len(even), len(even)
+    if dark.all():  # a dark shot: where its bars end cannot be told from darkness alone
+        dark = even
+    ends = (slice(None), slice(None, None, -1))
+    first, last = (int(np.argmin(dark[end])) * (_run(even[end]) > 0) for end in ends)
+    return first, last
 
 
 def _run(flags: NDArray[np.bool_]) -> int:

@@ -80,15 +80,19 @@ def answer_asked(plan: Plan, example: Example) -> int:
 
 
 def probe_bars(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """Dark even bars at the four sides, as shares of the side."""
-    return patch_clues.bars(_asked(plan, example))
+    """Dark even bars at the four sides, as shares of the side; in all colours, as bars are."""
+    return patch_clues.bars(_asked(plan, example).max(axis=0, keepdims=True))
 
 
 def probe_outermost(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """Share of black pixels in the outermost lines: left, top, right, bottom."""
+    """Share of pixels black in the outermost line alone: left, top, right, bottom.
+
+    What is black behind that line too is a dark scene, not a trace of turning.
+    """
     black = _asked(plan, example).max(axis=0) == 0
-    lines = (black[:, 0], black[0], black[:, -1], black[-1])
-    return np.array([float(line.mean()) for line in lines])
+    edges = ((black[:, 0], black[:, 1]), (black[0], black[1]),
+             (black[:, -1], black[:, -2]), (black[-1], black[-2]))  # fmt: skip
+    return np.array([float((line & ~behind).mean()) for line, behind in edges])
 
 
 def probe_seams(plan: Plan, example: Example) -> NDArray[np.float64]:
@@ -139,6 +143,7 @@ SHORTCUTS = (
         guard="None by default; `level_light` takes the slope of light out of every picture.",
         probe=probe_light,
         off={"level_light": False},
+        closes={"level_light": True},
         answer=answer_asked,
     ),
 )

@@ -104,6 +104,8 @@ class Audited:
     @property
     def verdict(self) -> str:
         """In words."""
+        if self.on.error < 1e-9 and self.tells(self.off):
+            return "its numbers are all alike: the guard leaves nothing of them"
         if self.on.error < 1e-9:
             return "nothing to probe: its numbers are all alike on these clips"
         if not self.leaks:

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from avssl.prepare.analysis import PictureAnalysis, small_grey
+from avssl.prepare.analysis import Bars, PictureAnalysis, small_grey
 from avssl.prepare.shots import LOOKAHEAD, CutFinder
 
 
@@ -83,3 +83,23 @@ def test_motion_does_not_count_cuts_and_repeats(scenes) -> None:
     analysis.finish()
     assert analysis.cuts == [20]
     assert analysis.motion(0, 40, window_s=0.25).max() < 0.01
+
+
+def test_a_bar_rings_beside_the_picture() -> None:
+    """Lines that ring are bar where they adjoin one; a dark scene without a bar has none."""
+    luma = np.full((40, 50), 120, np.uint8)
+    luma[:9] = 2
+    luma[6:9, ::2] = 35  # rings: too uneven for a bar of its own
+    luma[9, 3] = 90  # the picture begins
+    assert Bars.of(luma).widths_px() == (0, 9, 0, 0)
+    luma[:9] = 120
+    luma[37:] = 2
+    luma[37:, ::2] = 35  # no even core: dark uneven lines alone are a scene
+    assert Bars.of(luma).widths_px() == (0, 0, 0, 0)
+
+
+def test_a_dark_shot_keeps_its_even_bars_alone() -> None:
+    luma = np.full((40, 50), 5, np.uint8)
+    luma[6:30, ::2] = 38  # a night scene, nowhere bright
+    assert Bars.of(luma).widths_px() == (0, 6, 0, 10)
+    assert Bars.of(np.zeros((40, 50), np.uint8)).widths_px() == (0, 0, 0, 0)

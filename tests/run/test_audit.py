@@ -33,6 +33,10 @@ def nothing(plan: Plan, example: Example) -> np.ndarray:
     return np.zeros(2)
 
 
+def off_the_grid(plan: Plan, example: Example) -> np.ndarray:
+    return np.array([plan.target["phase"] % 0.25])  # type: ignore[operator]
+
+
 PHASE = Shortcut(
     name="phase",
     kind="bookkeeping",
@@ -137,6 +141,13 @@ def test_numbers_that_never_change_are_no_pass(catalog: Catalog) -> None:
     (one,) = audit(task(), catalog, num_samples=200)
     assert not one.leaks and one.off is None and one.cut is None
     assert "all alike" in one.verdict and contact_sheet(one, catalog, num_samples=300) is None
+
+
+def test_a_guard_may_leave_nothing_to_tell(catalog: Catalog) -> None:
+    task = with_shortcuts(dataclasses.replace(PHASE, probe=off_the_grid))
+    (one,) = audit(task(), catalog, num_samples=200)
+    assert not one.leaks and one.off is not None and one.off.best > 0.9
+    assert one.verdict == "its numbers are all alike: the guard leaves nothing of them"
 
 
 def test_samples_are_the_same_every_time_and_labels_must_vary(catalog: Catalog) -> None:
