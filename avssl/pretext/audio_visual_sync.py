@@ -11,11 +11,11 @@ so that only their timing tells. A clip of pictures is needed: a single one has 
 Worked example: 8 pictures 0.08 s apart, 0.64 s of sound around the middle of them, cut into 8 steps
 of 0.08 s. A stick hits in the fourth picture; in a matching pair the fourth step is loud.
 
-Measured (docs/hearing_study.md): chance, on the synthetic world in 1000 steps, three seeds. Nor is it
-easy for cheap numbers: the correlation of what moves in sixteen parts of the picture with where the
-sound grows louder, at five lags, tells 1600 pairs with an AUC of 0.52 (trees, five folds). Tried and
-not kept: products of what changes in each picture with what changes in each step of the sound in
-place of the vectors side by side, from the encoders of a contrast run, 0.515 after 300 steps.
+Measured (docs/hearing_study.md): chance, on the synthetic world in 1000 steps, three seeds. Nor is
+it easy for cheap numbers: how what moves in sixteen parts of the picture goes along with where the
+sound grows louder, at five lags, tells 1600 pairs with an AUC of 0.52 (trees, five folds). Tried
+and not kept: products of what changes in each picture with what changes in each step of the sound
+in place of the vectors side by side, from the encoders of a contrast run: 0.515 after 300 steps.
 
 With a clip network (pytorchvideo) its one vector stands beside the steps of the sound.
 
