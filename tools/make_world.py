@@ -28,9 +28,10 @@ def main() -> int:
     parser.add_argument("--duration", type=float, default=7.0, help="mean length in seconds (7)")
     parser.add_argument(
         "--theme",
-        choices=("people", "sounds"),
+        choices=("people", "sounds", "falls"),
         default="people",
-        help="sounds: players and things from near, one sounds and all move (people)",
+        help="sounds: players and things from near, one sounds and all move; falls: balls are "
+        "thrown in and come to rest (people)",
     )
     parser.add_argument(
         "--leak",

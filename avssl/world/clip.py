@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from avssl.errors import InputError
 from avssl.world.body import Body, Skeleton, draw_body, joints_of
 from avssl.world.camera import MOVES, Camera, plan_camera
+from avssl.world.falling import throw_balls
 from avssl.world.figure import dress
 from avssl.world.geometry import rotation
 from avssl.world.leaks import check_leaks
@@ -293,6 +294,10 @@ def stage(spec: ClipSpec) -> Stage:
     ]
     if rng.random() < 0.25:
         distractors.append(_add_occluder(rng, builder, middle_x))
+    if theme.num_thrown[1]:
+        count = int(rng.integers(theme.num_thrown[0], theme.num_thrown[1] + 1))
+        throw_balls(rng, builder, times_s, count=count, middle_x=middle_x)
+        distractors += ["thrown ball"] * count
 
     move = str(rng.choice(MOVES, p=[0.3, 0.3, 0.13, 0.12, 0.15]))
     tall_m = people[0].body.height_m if people else rng.uniform(*theme.things_tall_m)

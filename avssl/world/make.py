@@ -147,7 +147,7 @@ def make_world(
         short_side_px: height of the pictures, even; they are 4 to 3.
         fps: frames per second.
         duration_s: mean length of a clip; each is up to a seventh shorter or longer.
-        theme: what clips are about: `people` or `sounds` (`themes`).
+        theme: what clips are about: `people`, `sounds` or `falls` (`themes`).
         leaks: what is planted in them for the audit: names in `leaks.LEAKS`.
         workers: processes, by default one for each core.
         quiet: show no progress.

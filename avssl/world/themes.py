@@ -2,7 +2,8 @@
 
 `people` has somebody acting in most clips and is for pose. `sounds` is for hearing: a player or one
 to three things, seen from near, one of them sounding; *all* of them move, the silent ones to a beat
-of their own, so that movement alone does not tell what sounds.
+of their own, so that movement alone does not tell what sounds. `falls` has one thing that sounds,
+and balls that are thrown in, bounce lower each time and come to rest: movement with a direction.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ class Theme:
     """Height that the picture is made for where there are only things."""
     aim_beside_m: tuple[float, float]
     """How far beside what sounds the camera looks, in half of the clips."""
+    num_thrown: tuple[int, int] = (0, 0)
+    """Least and most balls that are thrown in (`falling`)."""
 
 
 THEMES: Mapping[str, Theme] = {
@@ -43,5 +46,14 @@ THEMES: Mapping[str, Theme] = {
         spot_m=(0.42, 0.62),
         things_tall_m=(1.05, 1.3),
         aim_beside_m=(0.4, 0.7),
+    ),
+    "falls": Theme(
+        shows=("things",),
+        num_things={"things": (1, 1)},
+        silent_move=False,
+        spot_m=(0.42, 0.62),
+        things_tall_m=(1.05, 1.3),
+        aim_beside_m=(0.4, 0.7),
+        num_thrown=(4, 7),
     ),
 }

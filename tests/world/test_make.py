@@ -217,5 +217,5 @@ def test_the_theme_of_sounds_lets_everything_move_and_one_thing_sound():
 def test_a_world_without_a_theme_in_its_settings_is_of_people(small_world: Path):
     settings = json.loads((small_world / "world.json").read_text())["settings"]
     assert "theme" not in settings
-    with pytest.raises(InputError, match="theme 'noise': must be one of people, sounds"):
+    with pytest.raises(InputError, match="theme 'noise': must be one of people, sounds, falls"):
         ClipSpec(seed=0, split="train", index=0, theme="noise")
