@@ -1,4 +1,4 @@
-"""Balls that are thrown in, bounce lower each time, roll and come to rest: movement with an arrow.
+"""Balls that drop or are thrown in, bounce lower each time, roll and rest: movement with an arrow.
 
 Played backwards, balls that lie still begin to roll and hop higher and higher, until they fly off.
 Nothing else of the world tells the direction of time so plainly; `arrow-of-time` asks for it.
@@ -66,18 +66,29 @@ def path_of(throw: Throw, times_s: Floats) -> tuple[Floats, Floats]:
 
 
 def draw_throw(rng: np.random.Generator, *, start_s: float, middle_x: float) -> Throw:
-    """Draws a throw from one side; half of the balls come to rest in view, half leave it hopping.
+    """Draws how a ball comes: in three of five cases it drops from above and hardly bounces.
 
-    Were all to stay, more balls in view would be later.
+    The others come from a side. One of them comes to rest in view, one leaves it hopping: were all
+    to stay, more balls in view would be later.
     """
     side = float(rng.choice([-1.0, 1.0]))
-    stays = bool(rng.random() < 0.5)
+    way = str(rng.choice(["drops", "stays", "leaves"], p=[0.6, 0.2, 0.2]))
+    if way == "drops":
+        return Throw(
+            start_s=start_s,
+            from_m=(middle_x + side * rng.uniform(0.1, 1.0), rng.uniform(2.0, 2.6)),
+            speed_m_s=(rng.uniform(-0.4, 0.4), 0.0),
+            bounce=rng.uniform(0.1, 0.4),
+            drag=rng.uniform(0.3, 0.7),
+            brake_m_s2=rng.uniform(0.5, 1.2),
+        )
+    fast, drag = ((1.4, 2.6), (0.6, 0.85)) if way == "stays" else ((2.4, 3.6), (0.9, 1.0))
     return Throw(
         start_s=start_s,
         from_m=(middle_x + side * rng.uniform(1.8, 2.4), rng.uniform(0.6, 1.4)),
-        speed_m_s=(-side * rng.uniform(*((1.4, 2.6) if stays else (2.4, 3.6))), rng.uniform(0, 2)),
+        speed_m_s=(-side * rng.uniform(*fast), rng.uniform(0, 2)),
         bounce=rng.uniform(0.55, 0.8),
-        drag=rng.uniform(*((0.6, 0.85) if stays else (0.9, 1.0))),
+        drag=rng.uniform(*drag),
         brake_m_s2=rng.uniform(0.5, 1.2),
     )
 
@@ -92,7 +103,7 @@ def throw_balls(
 ) -> None:
     """Adds `count` balls under the builder's present owner, thrown all over the clip.
 
-    The first lie there already when it begins.
+    Some lie there already when it begins.
     """
     length_s = float(times_s[-1])
     starts_s = np.sort(rng.uniform(-1.5, max(length_s - 0.8, 0.0), count))
