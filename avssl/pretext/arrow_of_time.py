@@ -19,9 +19,9 @@ each picture shows which way things move, gave 0.515 on those people (512 runs; 
 chance) and was not kept. Nor did the two plainest numbers tell it, whether changes of the picture
 shrink and whether they sink (AUC 0.487 and 0.476). The world's bells swing and its sticks beat
 alike in both directions. Nor did it learn it where balls drop and bounce lower each time (the theme
-`falls`): 0.500 on 40 test clips, and chance too with eight pictures as colours of six (400 steps,
-0.500 on validation). There how high the changed part of eight still pictures lies tells a little
-(AUC 0.58, 1500 training samples of an earlier form of that theme).
+`falls`): 0.500 on 40 test clips. Of an earlier form of that theme eight pictures as the colours of
+six gave 0.500 on validation (300 steps), while how high the changed part of eight pictures lies
+told a little there (AUC 0.58, 1500 training samples). Its camera moves, which hides most of it.
 
 Shapes: B runs of N pictures, S x S px. Batch: frames uint8 [B, N, 3, S, S], or [B, 3, N, S, S] with
 `as_clip` (3-D encoders), label int64 [B].
