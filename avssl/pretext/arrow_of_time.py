@@ -21,7 +21,7 @@ shrink and whether they sink (AUC 0.487 and 0.476). The world's bells swing and 
 alike in both directions. Nor did it learn it where balls drop and bounce lower each time (the theme
 `falls`): 0.500 on 40 test clips. Of an earlier form of that theme eight pictures as the colours of
 six gave 0.500 on validation (300 steps), while how high the changed part of eight pictures lies
-told a little there (AUC 0.58, 1500 training samples). Its camera moves, which hides most of it.
+told a little there (AUC 0.58, 1500 training samples). Its camera moves, which may hide it.
 
 Shapes: B runs of N pictures, S x S px. Batch: frames uint8 [B, N, 3, S, S], or [B, 3, N, S, S] with
 `as_clip` (3-D encoders), label int64 [B].
