@@ -29,7 +29,7 @@ Shapes: B runs of N pictures, S x S px. Batch: frames uint8 [B, N, 3, S, S], or 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,9 @@ from torch.nn import functional
 from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.model.heads import FUSIONS, build_fusion, encode_each
+from avssl.model.places import PlacesFusion
 from avssl.records import Clip, Example, Plan, Shortcut
-from avssl.task import Batch, Outputs, Recipe, two_class_metrics, two_class_scores
+from avssl.task import Batch, Outputs, Recipe, layer_sizes, two_class_metrics, two_class_scores
 from avssl.transform import sequence_probes as probes
 from avssl.transform.drawing_strips import draw_verdicts
 from avssl.transform.sequences import SequenceKnobs
@@ -105,14 +106,16 @@ class ArrowOfTime(SequenceKnobs):
     """All pictures go through the encoder together, as one clip (3-D encoders)."""
     drawn_before_label: bool = True
     """Off: what is played backwards is from the end of the file. To show the leak only."""
+    layer: str = ""
+    """For fusion "places": the layer whose maps are joined; "" is the last."""
     fusion: str = "ordered"
     """How the vectors are joined: "ordered", "concat-mlp", "concat" or "pairs". "difference" and
     "relative" see no sign; what they can tell is whether changes grow or shrink."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fusion not in FUSIONS:
-            raise InputError(f"fusion {self.fusion!r}: must be one of {', '.join(FUSIONS)}")
+        if self.fusion not in (*FUSIONS, "places"):
+            raise InputError(f"fusion {self.fusion!r}: must be one of {', '.join(FUSIONS)}, places")
 
     def run_shape(self) -> tuple[int, int, float]:
         """See `SequenceKnobs`."""
@@ -141,6 +144,14 @@ class ArrowOfTime(SequenceKnobs):
 
     def head(self, widths: Mapping[str, int]) -> nn.Module:
         """Builds the join of the vectors: → logits [B, 2] (0: backwards, 1: forwards)."""
+        if self.fusion == "places":
+            return PlacesFusion(
+                channels=layer_sizes(widths, self.layer)[0],
+                num_pictures=self.num_frames,
+                num_outputs=2,
+                embedding=self.embedding,
+                hidden=self.hidden,
+            )
         return build_fusion(
             "concat-mlp" if self.as_clip else self.fusion,
             width=widths["vision"],
@@ -152,6 +163,11 @@ class ArrowOfTime(SequenceKnobs):
 
     def predict(self, encoders: Mapping[str, nn.Module], head: nn.Module, batch: Batch) -> Outputs:
         """Gives {"logits": [B, 2]}."""
+        if self.fusion == "places":
+            encoder: Any = encoders["vision"]
+            maps = encoder.features(batch["frames"].flatten(end_dim=1))
+            seen = maps[self.layer or list(encoder.layers)[-1]]
+            return {"logits": head(seen.unflatten(0, batch["frames"].shape[:2]))}
         frames = batch["frames"].unsqueeze(1) if self.as_clip else batch["frames"]
         return {"logits": head(encode_each(encoders["vision"], frames))}
 
@@ -186,7 +202,7 @@ class ArrowOfTime(SequenceKnobs):
 
 RECIPES = {
     "small": Recipe(
-        task=ArrowOfTime(step_s=0.12),
+        task=ArrowOfTime(step_s=0.0667, fusion="places", layer="res3"),
         settings={
             "vision": "small-bn",
             "steps": 300,

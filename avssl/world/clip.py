@@ -300,6 +300,8 @@ def stage(spec: ClipSpec) -> Stage:
         distractors += ["thrown ball"] * count
 
     move = str(rng.choice(MOVES, p=[0.3, 0.3, 0.13, 0.12, 0.15]))
+    if theme.still:
+        move = "tripod"
     tall_m = people[0].body.height_m if people else rng.uniform(*theme.things_tall_m)
     aim_x = _aim(rng, source_x=source_x, middle_x=middle_x, beside_m=theme.aim_beside_m)
     camera = plan_camera(

@@ -66,13 +66,13 @@ def path_of(throw: Throw, times_s: Floats) -> tuple[Floats, Floats]:
 
 
 def draw_throw(rng: np.random.Generator, *, start_s: float, middle_x: float) -> Throw:
-    """Draws how a ball comes: in three of five cases it drops from above and hardly bounces.
+    """Draws how a ball comes: in four of five cases it drops from above and hardly bounces.
 
     The others come from a side. One of them comes to rest in view, one leaves it hopping: were all
     to stay, more balls in view would be later.
     """
     side = float(rng.choice([-1.0, 1.0]))
-    way = str(rng.choice(["drops", "stays", "leaves"], p=[0.6, 0.2, 0.2]))
+    way = str(rng.choice(["drops", "stays", "leaves"], p=[0.8, 0.1, 0.1]))
     if way == "drops":
         return Throw(
             start_s=start_s,

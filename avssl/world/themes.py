@@ -3,8 +3,8 @@
 `people` has somebody acting in most clips and is for pose. `sounds` is for hearing: a player or one
 to three things, seen from near, one of them sounding; *all* of them move, the silent ones to a beat
 of their own, so that movement alone does not tell what sounds. `falls` has one thing that sounds,
-and balls that drop or are thrown in, bounce lower each time and come to rest: movement with a
-direction.
+and balls that drop or are thrown in, bounce lower each time and come to rest before a camera that
+stands still: movement with a direction.
 """
 
 from collections.abc import Mapping
@@ -29,6 +29,8 @@ class Theme:
     """How far beside what sounds the camera looks, in half of the clips."""
     num_thrown: tuple[int, int] = (0, 0)
     """Least and most balls that are thrown in (`falling`)."""
+    still: bool = False
+    """Whether the camera always stands on a tripod."""
 
 
 THEMES: Mapping[str, Theme] = {
@@ -55,6 +57,7 @@ THEMES: Mapping[str, Theme] = {
         spot_m=(0.42, 0.62),
         things_tall_m=(1.05, 1.3),
         aim_beside_m=(0.4, 0.7),
-        num_thrown=(6, 10),
+        num_thrown=(16, 24),
+        still=True,
     ),
 }

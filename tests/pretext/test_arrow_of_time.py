@@ -113,8 +113,13 @@ def test_sharpness_that_falls_within_a_group_of_pictures_is_found_by_its_probe(
     assert told(dataclasses.replace(TASK, **ramp.off)) > 0.8
 
 
-def test_a_world_with_an_arrow_is_learned(catalog: Catalog, make_plans: MakePlans) -> None:
-    task = dataclasses.replace(TASK, size_px=32, crop_scale=(1.0, 1.0), num_frames=3)
+@pytest.mark.parametrize("fusion", ["ordered", "places"])
+def test_a_world_with_an_arrow_is_learned(
+    catalog: Catalog, make_plans: MakePlans, fusion: str
+) -> None:
+    task = dataclasses.replace(
+        TASK, size_px=32, crop_scale=(1.0, 1.0), num_frames=3, fusion=fusion, layer="res3"
+    )
     encoders = {"vision": build_encoder("small-bn", seed=0)}
     with torch.random.fork_rng():
         torch.manual_seed(0)

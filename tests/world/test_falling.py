@@ -51,6 +51,6 @@ def test_balls_are_thrown_in_this_theme_alone() -> None:
         for theme in ("falls", "sounds")
     }  # fmt: skip
     thrown = [clip.distractors.count("thrown ball") for clip in found["falls"]]
-    assert min(thrown) >= 6 and max(thrown) <= 10 and len(set(thrown)) > 1
+    assert min(thrown) >= 16 and max(thrown) <= 24 and len(set(thrown)) > 1
     assert not any("thrown ball" in clip.distractors for clip in found["sounds"])
     assert all(len(clip.things) == 1 and clip.things[0].notes for clip in found["falls"])
