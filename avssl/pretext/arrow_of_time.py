@@ -12,16 +12,16 @@ within a group of pictures sharpness rises or falls with time, and that would te
 compression. The places known are those of the prepared copy; what an earlier compression of the
 source has left in its pixels is not, and a careful user reads `audit` and doubts.
 
-So far it does not learn it, one seed each, validation clips, the whole small recipe (300 steps):
-balanced accuracy 0.504 on 4000 clips of things that sound, 0.500 on 150 clips of motion-captured
-people; the training loss stays at ln 2. Three grey pictures in a row as the colours of one, so that
-each picture shows which way things move, gave 0.515 on those people (512 runs; 0.45 to 0.55 is
-chance) and was not kept. Nor did the two plainest numbers tell it, whether changes of the picture
-shrink and whether they sink (AUC 0.487 and 0.476). The world's bells swing and its sticks beat
-alike in both directions. Nor did it learn it where balls drop and bounce lower each time (the theme
-`falls`): 0.500 on 40 test clips. Of an earlier form of that theme eight pictures as the colours of
-six gave 0.500 on validation (300 steps), while how high the changed part of eight pictures lies
-told a little there (AUC 0.58, 1500 training samples). Its camera moves, which may hide it.
+What a network sees has to keep where things are. Vectors of whole pictures, joined afterwards, did
+not learn it on anything (balanced accuracy 0.50, the loss stays at ln 2, 300 steps): 4000 clips of
+things that sound, 150 of motion-captured people, the world's people, balls that fall. Maps joined
+place by place before they are pooled (`fusion="places"`) do, where there is an arrow: @FALLS@
+
+Tried and not kept: three grey pictures in a row as the colours of one (0.515 on the captured people,
+512 runs; 0.45 to 0.55 is chance), eight as those of six (0.500 on an earlier `falls`); a moving
+camera and few balls in `falls` (vectors 0.500, places 0.57 after 200 steps on a tripod with six to
+ten balls). Two plain numbers, whether changes of the picture shrink and whether they sink, do not
+tell it (AUC 0.49 and 0.48 on captured people, 0.47 and 0.49 on the ten balls).
 
 Shapes: B runs of N pictures, S x S px. Batch: frames uint8 [B, N, 3, S, S], or [B, 3, N, S, S] with
 `as_clip` (3-D encoders), label int64 [B].
@@ -109,11 +109,14 @@ class ArrowOfTime(SequenceKnobs):
     layer: str = ""
     """For fusion "places": the layer whose maps are joined; "" is the last."""
     fusion: str = "ordered"
-    """How the vectors are joined: "ordered", "concat-mlp", "concat" or "pairs". "difference" and
-    "relative" see no sign; what they can tell is whether changes grow or shrink."""
+    """How pictures are joined: "places" compares their maps place by place; "ordered",
+    "concat-mlp", "concat" and "pairs" their vectors. "difference" and "relative" see no sign; what
+    they can tell is whether changes grow or shrink."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.as_clip and self.fusion == "places":
+            raise InputError("fusion 'places': joins pictures, and as_clip has one clip; drop one")
         if self.fusion not in (*FUSIONS, "places"):
             raise InputError(f"fusion {self.fusion!r}: must be one of {', '.join(FUSIONS)}, places")
 

@@ -17,10 +17,10 @@ spread of their figures over the root of their number; where both are known the 
 Worked example, mAP: untrained 0.20 ± 0.02 (95 %), network 0.35, imagenet 0.50 ± 0.02. The gap 0.30
 is over 2 · sqrt(2) · 0.02 / 1.96 = 0.029, so the share is 0.15 / 0.30 = 0.5.
 
-Results of runs that differ in nothing but their seed are seeds of one network.
+Results of runs that differ in nothing but their seed are seeds of one network; results of what was
+fine-tuned from a run are tasks of that run's network (`avssl.run.lineage`).
 """
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from avssl.run.lineage import lineage_of
 from avssl.run.report_numbers import shown_path
 from avssl.run.results import Figure, Result, row_kind
 
@@ -36,7 +37,6 @@ MODERN = "modern self-supervised"
 NO_TASKS = ("pretext", "audit", "pose curve")
 """Kinds of results that are no task for features."""
 MIN_ERRORS = 2.0
-_MAY_DIFFER = ("seed", "out", "workers", "tensorboard", "keep_checkpoints", "init")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,18 +112,20 @@ def over_tasks(
         others: name → results of another encoder; its network's figures become a row of that name.
         missing: why there is no modern self-supervised row, where there is none.
     """
-    networks: dict[str, dict[tuple[tuple[str, ...], str], list[Result]]] = {}
+    networks: dict[str, dict[tuple[tuple[str, ...], str, str], list[Result]]] = {}
     names: dict[str, str] = {}
+    words: dict[str, str] = {}
     for result in _tasks(results):
-        who = _network_of(result.path.parent)
-        names.setdefault(who, result.path.resolve().parent.name)
-        task = (_task_of(result), result.path.name)  # two files of one folder are no seeds
-        networks.setdefault(who, {}).setdefault(task, []).append(result)
+        line = lineage_of(result.path.resolve().parent)
+        names.setdefault(line.network, line.name)
+        words[line.way] = line.words
+        task = (_task_of(result), result.path.name, line.way)  # two files of one folder: no seeds
+        networks.setdefault(line.network, {}).setdefault(task, []).append(result)
     found = []
     for who, tasks in networks.items():
         lines = [
-            _line(seeds, _same_task(task, others or {}), missing)
-            for (task, _), seeds in tasks.items()
+            _line(seeds, _same_task(task, others or {}), missing, words=words[way])
+            for (task, _, way), seeds in tasks.items()
         ]
         found.append(OverTasks(name=names[who], lines=tuple(lines)))
     return found
@@ -151,15 +153,6 @@ def _same_task(
 ) -> dict[str, list[Result]]:
     found = {name: [one for one in own if _task_of(one) == key] for name, own in others.items()}
     return {name: own for name, own in found.items() if own}
-
-
-def _network_of(folder: Path) -> str:
-    """Gives a word that is the same for runs that differ only in their seed."""
-    try:
-        config = json.loads((folder / "config.json").read_text())
-        return json.dumps({k: v for k, v in config.items() if k not in _MAY_DIFFER}, sort_keys=True)
-    except (OSError, ValueError, AttributeError):
-        return str(folder.resolve())
 
 
 def standard_error(figures: Sequence[Figure]) -> float | None:
@@ -212,7 +205,9 @@ def is_modern(row: str) -> bool:
     return any(word in row.lower() for word in ("dino", "mae"))
 
 
-def _line(seeds: Sequence[Result], others: Mapping[str, Sequence[Result]], missing: str) -> Line:
+def _line(
+    seeds: Sequence[Result], others: Mapping[str, Sequence[Result]], missing: str, *, words: str
+) -> Line:
     first = seeds[0]
     values: dict[str, Value] = {}
     for column in COLUMNS:
@@ -232,7 +227,7 @@ def _line(seeds: Sequence[Result], others: Mapping[str, Sequence[Result]], missi
         not_run[MODERN] = missing
     share, why = share_of(values, better=first.better)
     return Line(
-        title=first.title,
+        title=first.title + words,
         metric=first.metric,
         better=first.better,
         num_seeds=len(seeds),

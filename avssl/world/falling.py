@@ -1,7 +1,7 @@
 """Balls that drop or are thrown in, bounce lower each time, roll and rest: movement with an arrow.
 
 Played backwards, balls that lie still begin to roll and hop higher and higher, until they fly off.
-`arrow-of-time` asks for that, and does not learn it yet (see there).
+`arrow-of-time` asks for that.
 
 Worked example: dropped from 1.23 m, with g = 9.81 m/s² the ball hits the floor after
 √(2 · 1.23 / 9.81) = 0.5 s at 4.91 m/s. With a bounce of 0.7 it leaves at 3.43 m/s, is in the air

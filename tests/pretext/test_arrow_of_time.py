@@ -168,6 +168,7 @@ def test_knobs_that_make_no_sense_are_refused(make_row: Callable[..., ClipRow]) 
         {"num_frames": 1},
         {"step_s": 0.0},
         {"fusion": "sum"},
+        {"fusion": "places", "as_clip": True},
         {"crop_scale": (0.9, 0.5)},
         {"motion_power": -1.0},
     ]

@@ -95,6 +95,59 @@ def test_seeds_are_runs_that_differ_in_nothing_else(tmp_path: Path) -> None:
     assert [line.num_seeds for table in tables for line in table.lines] == [2, 1]
 
 
+def judged_run(
+    folder: Path, task: dict[str, Any], init: Path | str, *, seed: int, own: float
+) -> Path:
+    """A run with one result, as `avssl eval` leaves it."""
+    rows = {"network": {"m": own}, "untrained": {"m": 0.2}, "imagenet": {"m": 0.6}}
+    write(folder / "it_test.json", rows, metric="m", title="It", kind=task["name"])
+    config = {"task": task, "seed": seed, "out": str(folder), "init": str(init), "steps": 9}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_what_was_fine_tuned_is_a_task_of_the_network_it_began_from(tmp_path: Path) -> None:
+    """Two seeds of an encoder, boxes and normals from each; one more, begun from nothing."""
+    runs = []
+    for seed in (0, 1):
+        origin = judged_run(
+            tmp_path / f"rotation_{seed}", {"name": "rotation"}, "", seed=seed, own=0.3 + seed / 10
+        )
+        boxes = {"name": "detection", "tune": "full", "num_labels": 50, "label_seed": seed}
+        normals = {"name": "normals", "tune": "frozen"}
+        runs += [
+            origin,
+            judged_run(tmp_path / f"boxes_{seed}", boxes, origin, seed=seed, own=0.4),
+            judged_run(tmp_path / f"normals_{seed}", normals, origin, seed=seed, own=0.6),
+        ]
+    tuned = {"name": "normals", "tune": "full"}
+    runs.append(judged_run(tmp_path / "more", tuned, runs[0], seed=0, own=0.5))
+    bare = {"name": "detection", "tune": "full", "num_labels": 50, "label_seed": 0}
+    runs.append(judged_run(tmp_path / "bare", bare, "", seed=0, own=0.2))
+    first, second = over_tasks([one for run in runs for one in results_in(run)])
+    assert (first.name, second.name) == ("rotation_0", "bare")
+    assert [(line.title, line.num_seeds) for line in first.lines] == [
+        ("It", 2),
+        ("It, fine-tuned on 50 labels", 2),
+        ("It, encoder frozen", 2),
+        ("It, fine-tuned", 1),
+    ]
+    assert first.shares == pytest.approx([(0.35 - 0.2) / 0.4, 0.5, 1.0, 0.75])
+    assert [line.share for line in second.lines] == [0.0]
+
+
+def test_a_network_of_a_run_that_is_gone_or_published_has_the_name_it_was_given(
+    tmp_path: Path,
+) -> None:
+    task = {"name": "action", "tune": "full"}
+    runs = [
+        judged_run(tmp_path / "a", task, "timm:resnet18", seed=0, own=0.3),
+        judged_run(tmp_path / "b", task, tmp_path / "gone", seed=0, own=0.3),
+    ]
+    tables = over_tasks([one for run in runs for one in results_in(run)])
+    assert [table.name for table in tables] == ["timm:resnet18", str(tmp_path / "gone")]
+
+
 def test_the_mean_is_over_the_shares_that_are_defined(tmp_path: Path) -> None:
     def rows(own: float, top: float) -> dict[str, Any]:
         return {"network": {"m": own}, "untrained": {"m": 0.2}, "imagenet": {"m": top}}
