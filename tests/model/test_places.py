@@ -40,7 +40,9 @@ def test_brightness_of_the_change_does_not_matter_to_its_share(fusion: PlacesFus
     """Differences are in proportion to their root mean square: twice the contrast is the same."""
     faint, strong = blob([4, 5, 6]), 2 * blob([4, 5, 6])
     with torch.no_grad():
-        fusion.compare[0].weight[:, -4:] = 0  # the mean map keeps its size, so it is left out
+        first = fusion.compare[0]
+        assert isinstance(first, torch.nn.Conv2d)
+        first.weight[:, -4:] = 0  # the mean map keeps its size, so it is left out
         assert torch.allclose(fusion(faint), fusion(strong), atol=1e-4)
 
 
