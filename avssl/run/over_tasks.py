@@ -169,11 +169,12 @@ def standard_error(figures: Sequence[Figure]) -> float | None:
 
 def _value(seeds: Sequence[Result], rows: Sequence[str]) -> Value | None:
     """Gives the mean of a row over the seeds that have it; `rows` holds its name for each seed."""
-    pairs = [
-        (result, figure)
+    named = [
+        (row, result, figure)
         for result, row in zip(seeds, rows, strict=True)
         if (figure := result.rows.get(row, {}).get(result.metric)) is not None
     ]
+    pairs = [(result, figure) for _, result, figure in named]
     if not pairs:
         return None
     return Value(
@@ -185,7 +186,7 @@ def _value(seeds: Sequence[Result], rows: Sequence[str]) -> Value | None:
             for result, figure in pairs
             if figure.interval is not None
         ),
-        name=" or ".join(dict.fromkeys(rows)),
+        name=" or ".join(dict.fromkeys(row for row, _, _ in named)),
     )
 
 
@@ -222,7 +223,12 @@ def _line(
         found = _value(seeds, [name] * len(seeds)) if is_modern(name) else None
         if found is not None and row_kind(name) == "other":
             values[name] = found
-    not_run = {name: why for result in seeds for name, why in result.not_run.items()}
+    not_run = {
+        name: why
+        for result in seeds
+        for name, why in result.not_run.items()
+        if row_kind(name) not in values  # another seed's file may have it
+    }
     if missing and not any(is_modern(name) for name in (*values, *not_run)):
         not_run[MODERN] = missing
     share, why = share_of(values, better=first.better)

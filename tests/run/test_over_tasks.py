@@ -136,6 +136,21 @@ def test_what_was_fine_tuned_is_a_task_of_the_network_it_began_from(tmp_path: Pa
     assert [line.share for line in second.lines] == [0.0]
 
 
+def test_a_row_that_one_seed_alone_has_is_neither_missing_nor_renamed(tmp_path: Path) -> None:
+    results = []
+    for seed in (0, 1):
+        rows: dict[str, Any] = {"network": {"m": 0.4}, "untrained": {"m": 0.2}}
+        rows["imagenet"] = {"m": 0.6} if seed == 0 else {"not run": "train it"}
+        run = tmp_path / f"run_{seed}"
+        write(run / "it_test.json", rows, metric="m")
+        config = {"task": {"name": "rotation"}, "seed": seed, "out": str(run)}
+        (run / "config.json").write_text(json.dumps(config))
+        results += results_in(run)
+    ((line,),) = (table.lines for table in over_tasks(results))
+    assert line.values["imagenet"].name == "imagenet" and line.values["imagenet"].value == 0.6
+    assert line.not_run == {} and line.share == pytest.approx(0.5)
+
+
 def test_a_network_of_a_run_that_is_gone_or_published_has_the_name_it_was_given(
     tmp_path: Path,
 ) -> None:
