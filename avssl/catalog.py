@@ -255,9 +255,9 @@ class Catalog:
         """
         path = Path(directory) / FILE_NAME
         if not path.is_file():
-            raise InputError(
-                f"{directory}: no {FILE_NAME} there; make one: `avssl prepare FOLDER {directory}`"
-            )
+            taken = any(path.parent.glob("*"))  # perhaps by the videos themselves
+            way = f"{directory} PREPARED" if taken else f"VIDEOS {directory}"
+            raise InputError(f"{directory}: no {FILE_NAME} there; make one: `avssl prepare {way}`")
         try:
             table = pq.read_table(path, memory_map=True)
         except (pa.ArrowInvalid, OSError) as error:

@@ -116,6 +116,15 @@ def test_the_fingerprint_tells_data_sets_apart() -> None:
     assert len({same, *(Catalog.from_rows(other).fingerprint() for other in others)}) == 4
 
 
+def test_a_folder_without_one_is_told_from_a_folder_of_videos(tmp_path: Path) -> None:
+    """Who gives the videos themselves is not told to prepare into their folder."""
+    with pytest.raises(InputError, match=f"avssl prepare VIDEOS {tmp_path}`"):
+        Catalog.read(tmp_path)
+    (tmp_path / "one.mp4").touch()
+    with pytest.raises(InputError, match=f"avssl prepare {tmp_path} PREPARED`"):
+        Catalog.read(tmp_path)
+
+
 def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="avssl prepare"):
         Catalog.read(tmp_path)
