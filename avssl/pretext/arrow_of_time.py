@@ -24,9 +24,9 @@ is the join's, the theme's or the shorter step's is open.
 
 Tried and not kept: three grey pictures in a row as the colours of one (0.515 on the captured
 people, 512 runs; 0.45 to 0.55 is chance), eight as those of six (0.500 on an earlier `falls`); a
-moving camera and few balls in `falls` (vectors 0.500 on test). Two plain numbers, whether changes of the picture shrink and
-whether they sink, tell little: AUC 0.487 and 0.476 on captured people, 0.459 and 0.525 where balls
-fall now.
+moving camera and few balls in `falls` (vectors 0.500 on test). Two plain numbers, whether changes
+of the picture shrink and whether they sink, tell little: AUC 0.487 and 0.476 on captured people,
+0.459 and 0.525 where balls fall now (training clips).
 
 Shapes: B runs of N pictures, S x S px. Batch: frames uint8 [B, N, 3, S, S], or [B, 3, N, S, S] with
 `as_clip` (3-D encoders), label int64 [B].
