@@ -58,6 +58,11 @@ def add_pose(studies: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("out", type=Path)
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS, metavar="ROW")
     parser.add_argument("--init", nargs="+", default=[], metavar="NAME=REF", help="more rows")
+    parser.add_argument(
+        "--recalibrate",
+        action="store_true",
+        help="each row of --init again, its BatchNorm statistics taken from the unlabelled clips",
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument(
         "--search-seeds",
@@ -93,7 +98,10 @@ def pose(options: argparse.Namespace) -> str:
         seeds=seeds,
         num_processes=options.workers,
     )
-    rows |= {name: refs.split(",") for name, _, refs in (i.partition("=") for i in options.init)}
+    more = {name: refs.split(",") for name, _, refs in (i.partition("=") for i in options.init)}
+    rows |= more
+    if options.recalibrate:
+        rows |= study.make_recalibrated(more, clips, out / "pretext", seeds=seeds)
     if options.rows_only:
         return ""
     setting = Setting(

@@ -13,14 +13,14 @@ compression. The places known are those of the prepared copy; what an earlier co
 source has left in its pixels is not, and a careful user reads `audit` and doubts.
 
 Maps joined place by place before they are pooled (`fusion="places"`) learn it where balls fall (the
-world's theme `falls`): 0.787 0.774 0.764 on test clips, three seeds. On the world's people, who
-walk, wave and play, they do not: 0.501 (one seed, test clips). Vectors of whole pictures, joined
-afterwards, learned it on nothing tried (balanced accuracy 0.50, the loss stays at ln 2, 300 steps):
-4000 clips of things that sound, 150 of motion-captured people, the world's people, earlier forms of
-`falls`. That theme was made easier because of that: a tripod, more balls. With the tripod and six
-to ten balls vectors gave 0.501 (300 steps, 0.12 s apart), places 0.569 (200 steps, 0.067 s apart),
-one seed each on validation. Vectors on `falls` as it is now were not tried, so how much of the gain
-is the join's, the theme's or the shorter step's is open.
+world's theme `falls`): 0.787 0.774 0.764 on test clips, three seeds. Vectors of whole pictures,
+joined afterwards, do not, on the same clips with the same steps and seeds: 0.512 0.532 0.522. So
+the join is what it takes. It is not all: on the world's people, who walk, wave and play, places
+give 0.501 0.498 0.494 (test clips, three seeds). Vectors learned it on nothing tried
+(balanced accuracy 0.50, the loss stays at ln 2, 300 steps): 4000 clips of things that sound, 150 of
+motion-captured people, the world's people, earlier forms of `falls`. That theme was made easier
+because of that: a tripod, more balls. With the tripod and six to ten balls places gave 0.569 (200
+steps, one seed, validation).
 
 Tried and not kept: three grey pictures in a row as the colours of one (0.515 on the captured
 people, 512 runs; 0.45 to 0.55 is chance), eight as those of six (0.500 on an earlier `falls`); a

@@ -21,7 +21,7 @@ from avssl.data import make_example
 from avssl.decode.fetch import Fetcher
 from avssl.errors import InputError
 from avssl.files import write_json
-from avssl.model import build_encoder
+from avssl.model import build_encoder, load_encoder
 from avssl.model.storage import encoder_file_name, save_encoder
 from avssl.pretext.reconstruction import Reconstruction
 from avssl.progress import progress_bar
@@ -109,6 +109,40 @@ def make_rows(
     }
 
 
+def make_recalibrated(
+    rows: Mapping[str, Sequence[str]], clips: Path, out: Path, *, seeds: Sequence[int]
+) -> dict[str, list[str]]:
+    """Gives trained encoders the BatchNorm statistics of unlabelled pictures, as rows of their own.
+
+    Beside "recalibrated" fresh weights this tells whether a trained row stands where it does for
+    its statistics. One that is done is not made again.
+
+    Args:
+        rows: row → REFs of encoders, one a seed or one for all, as `pose_grid.search` takes them.
+        clips: a prepared data set without labels.
+        out: gets one folder a row and seed.
+        seeds: of the pictures.
+
+    Returns:
+        "ROW recalibrated" → one REF a seed.
+
+    Raises:
+        InputError: a network without running statistics, or no such REF.
+    """
+    made: dict[str, list[str]] = {}
+    catalog = Catalog.read(clips).select(split="train")
+    for name, refs in rows.items():
+        row = f"{name} recalibrated"
+        made[row] = [str(_folder(out, row, seed)) for seed in seeds]
+        for number, (seed, folder) in enumerate(zip(seeds, made[row], strict=True)):
+            if (Path(folder) / encoder_file_name("vision")).is_file():
+                continue
+            encoder = load_encoder(refs[number % len(refs)], stream="vision")
+            recalibrate(encoder, catalog, seed=seed)
+            save_encoder(encoder, Path(folder), metadata={"row": row, "seed": seed})
+    return made
+
+
 def _folder(out: Path, name: str, seed: int) -> Path:
     return out / f"{name.replace(' ', '-')}_{seed}"
 
@@ -149,7 +183,7 @@ def _make(item: tuple[str, int], *, pretext: Pretext, out: Path) -> None:
 def recalibrate(
     encoder: Any, catalog: Catalog, *, seed: int, num_pictures: int = 1024, batch_size: int = 64
 ) -> None:
-    """Gives fresh BatchNorm layers the means and variances of unlabelled pictures, in place.
+    """Gives BatchNorm layers the means and variances of unlabelled pictures, in place.
 
     A pretrained network brings statistics that fit its pictures, a fresh one has means of 0 and
     variances of 1. This row shows what those alone are worth: no weight changes.

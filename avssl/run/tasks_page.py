@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import json
 import os
 import platform
 from collections.abc import Collection, Mapping, Sequence
@@ -91,7 +92,8 @@ def write_page(
     pictures: Path,
     beside: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> None:
-    """Writes the tables and the sections into a page, and the pictures into `images/tasks` there.
+    """Writes the tables and the sections into a page, the pictures into `images/tasks` there, and
+    every run's figures into `data/NAME.jsonl`, one line each with its table's heading.
 
     Args:
         page: gets them between its two marks; what stands around them is a person's.
@@ -120,4 +122,10 @@ def write_page(
     told = sections(results, images="images/tasks", drawn=drawn)
     others = (f"## {heading}\n\n{table(own)}" for heading, own in (beside or {}).items())
     parts = (table(results), f"Machine: {machine()}.\n", *others, told)
+    lines = [
+        json.dumps({"table": heading, **one})
+        for heading, own in {"": results, **(beside or {})}.items()
+        for one in own
+    ]
+    write_text(page.parent / "data" / f"{page.stem}.jsonl", "\n".join(lines) + "\n")
     write_text(page, f"{before}{BEGIN}\n" + "\n".join(parts) + END + after)

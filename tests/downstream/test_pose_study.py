@@ -12,8 +12,16 @@ from avssl.data import make_example
 from avssl.decode.fetch import Fetcher
 from avssl.errors import InputError
 from avssl.model import build_encoder, load_encoder
+from avssl.model.storage import save_encoder
 from avssl.pretext.reconstruction import Reconstruction
-from avssl.run.pose_study import Pretext, floors_as_markdown, make_rows, recalibrate, run_floors
+from avssl.run.pose_study import (
+    Pretext,
+    floors_as_markdown,
+    make_recalibrated,
+    make_rows,
+    recalibrate,
+    run_floors,
+)
 
 
 def test_recalibrated_statistics_are_the_mean_over_batches(data) -> None:
@@ -42,6 +50,24 @@ def test_recalibrated_statistics_are_the_mean_over_batches(data) -> None:
         assert torch.equal(value, before[name])
     with pytest.raises(InputError, match="no running statistics"):
         recalibrate(build_encoder("small", stream="vision", seed=5), catalog, seed=0)
+
+
+def test_trained_rows_again_with_the_statistics_of_the_clips(data, tmp_path) -> None:
+    for seed in (3, 4):
+        encoder = build_encoder("small-bn", stream="vision", seed=seed)
+        save_encoder(encoder, tmp_path / f"mine_{seed}", metadata={})
+    rows = {"mine": [str(tmp_path / "mine_3"), str(tmp_path / "mine_4")]}
+    made = make_recalibrated(rows, data, tmp_path / "out", seeds=[0, 1])
+    assert list(made) == ["mine recalibrated"]
+    for number, ref in enumerate(made["mine recalibrated"]):
+        expected = build_encoder("small-bn", stream="vision", seed=3 + number)
+        recalibrate(expected, Catalog.read(data).select(split="train"), seed=number)
+        state = load_encoder(ref, stream="vision").state_dict()
+        for name, value in expected.state_dict().items():
+            assert torch.equal(state[name], value), name
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*")}
+    assert make_recalibrated(rows, data, tmp_path / "out", seeds=[0, 1]) == made
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*")}
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The study of all tasks: its figures are those of the runs, its page keeps a person's words."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,11 @@ def test_other_clips_have_a_table_under_their_heading(tmp_path: Path) -> None:
     write_page(page, own, pictures=tmp_path, beside=other)
     first, _, rest = page.read_text().partition("## On real clips\n")
     assert "**0.100** (0.100)" in first and "**0.456** (0.456)" in rest.partition("##")[0]
+    lines = (tmp_path / "data" / "tasks.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"table": "", **own[0]},
+        {"table": "On real clips", **other["On real clips"][0]},
+    ]
     with pytest.raises(InputError, match="no results/"):
         results_in(tmp_path)
 
