@@ -14,8 +14,8 @@ source has left in its pixels is not, and a careful user reads `audit` and doubt
 
 Maps joined place by place before they are pooled (`fusion="places"`) learn it where balls fall (the
 world's theme `falls`): 0.787 0.774 0.764 on test clips, three seeds. Vectors of whole pictures,
-joined afterwards, do not, on the same clips with the same steps and seeds: 0.512 0.532 0.522. So
-the join is what it takes. It is not all: on the world's people, who walk, wave and play, places
+joined afterwards, do not, on the same clips with the same steps and seeds: 0.512 0.532 0.522. The
+join of `res3`'s maps makes the difference. On the world's people, who walk, wave and play, places
 give 0.501 0.498 0.494 (test clips, three seeds). Vectors learned it on nothing tried
 (balanced accuracy 0.50, the loss stays at ln 2, 300 steps): 4000 clips of things that sound, 150 of
 motion-captured people, the world's people, earlier forms of `falls`. That theme was made easier
