@@ -192,12 +192,12 @@ def run_grid(
         One dict a cell: its fields, "validation" and "test" (see `evaluate_pose`), "steps".
 
     Raises:
-        InputError: the folder holds results of another setting.
+        InputError: the folder holds results of another setting, or a cell's of another REF.
     """
     home, listed = Path(directory), list(cells)
     _claim(home, setting)
     paths = [home / "results" / f"{cell.name}.json" for cell in listed]
-    missing = [cell for cell, path in zip(listed, paths, strict=True) if not path.is_file()]
+    missing = [c for c, path in zip(listed, paths, strict=True) if not _is_done(c, path)]
     start = len(listed) - len(missing)
     with (
         tempfile.TemporaryDirectory(prefix="drawn_", dir=home) as drawn,
@@ -208,6 +208,19 @@ def run_grid(
             bar.say(cell.name)
             bar.advance()
     return [json.loads(path.read_text()) for path in paths]
+
+
+def _is_done(cell: Cell, path: Path) -> bool:
+    """Whether the cell's result is there; one that began with another encoder is not its own."""
+    if not path.is_file():
+        return False
+    init = json.loads(path.read_text())["init"]
+    if init != cell.init:
+        raise InputError(
+            f"{path}: began with {init or 'fresh weights'}, not with "
+            f"{cell.init or 'fresh weights'}; give the row another name, or choose another folder"
+        )
+    return True
 
 
 def _claim(home: Path, setting: Setting) -> None:

@@ -22,7 +22,7 @@ from avssl.decode.fetch import Fetcher
 from avssl.errors import InputError
 from avssl.files import write_json
 from avssl.model import build_encoder, load_encoder
-from avssl.model.storage import encoder_file_name, save_encoder
+from avssl.model.storage import encoder_file_name, read_description, save_encoder
 from avssl.pretext.reconstruction import Reconstruction
 from avssl.progress import progress_bar
 from avssl.run.jobs import each
@@ -127,7 +127,8 @@ def make_recalibrated(
         "ROW recalibrated" → one REF a seed.
 
     Raises:
-        InputError: a network without running statistics, or no such REF.
+        InputError: a network without running statistics, no such REF, or OUT holds that row of
+            another REF.
     """
     made: dict[str, list[str]] = {}
     catalog = Catalog.read(clips).select(split="train")
@@ -135,11 +136,17 @@ def make_recalibrated(
         row = f"{name} recalibrated"
         made[row] = [str(_folder(out, row, seed)) for seed in seeds]
         for number, (seed, folder) in enumerate(zip(seeds, made[row], strict=True)):
+            ref = refs[number % len(refs)]
             if (Path(folder) / encoder_file_name("vision")).is_file():
+                of = read_description(folder)["metadata"].get("init")
+                if of != ref:
+                    raise InputError(
+                        f"{folder}: made from {of}, not from {ref}; give another NAME or OUT"
+                    )
                 continue
-            encoder = load_encoder(refs[number % len(refs)], stream="vision")
+            encoder = load_encoder(ref, stream="vision")
             recalibrate(encoder, catalog, seed=seed)
-            save_encoder(encoder, Path(folder), metadata={"row": row, "seed": seed})
+            save_encoder(encoder, Path(folder), metadata={"row": row, "seed": seed, "init": ref})
     return made
 
 

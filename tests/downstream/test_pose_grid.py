@@ -112,6 +112,10 @@ def test_a_grid_goes_on_where_it_was(data, tmp_path, monkeypatch) -> None:
     assert not list((tmp_path / "runs").iterdir())  # their weights are not kept
     with pytest.raises(InputError, match="holds results with steps 3, not 4"):
         run_grid(cells, dataclasses.replace(setting, steps=4), tmp_path, quiet=True)
+    named = [dataclasses.replace(cells[1], init="elsewhere/run_1")]
+    with pytest.raises(InputError, match="began with fresh weights, not with elsewhere/run_1"):
+        run_grid(named, setting, tmp_path, quiet=True)
+    assert json.loads((tmp_path / "results" / f"{cells[1].name}.json").read_text()) == both[1]
 
 
 @pytest.mark.slow

@@ -68,6 +68,9 @@ def test_trained_rows_again_with_the_statistics_of_the_clips(data, tmp_path) -> 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*")}
     assert make_recalibrated(rows, data, tmp_path / "out", seeds=[0, 1]) == made
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*")}
+    other = {"mine": rows["mine"][::-1]}
+    with pytest.raises(InputError, match=r"made from .*mine_3, not from .*mine_4; give another"):
+        make_recalibrated(other, data, tmp_path / "out", seeds=[0, 1])
 
 
 @pytest.mark.slow
