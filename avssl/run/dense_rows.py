@@ -1,7 +1,7 @@
 """What `avssl eval normals` and `avssl eval detection` share: runs as rows, batches, the files."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from avssl.errors import InputError
 from avssl.files import write_json, write_text
 from avssl.progress import Bar
 from avssl.run.folder import HEAD_FILE
+from avssl.run.parallel import Processes, threads_beside_loaders
 from avssl.task import Learner, widths_of
 
 _BATCH = 16
@@ -83,8 +84,36 @@ def answers(
     fetcher.close()
 
 
-def arguments_of(name: str, doc: str | None, words: Sequence[str]) -> argparse.Namespace:
-    """Reads the command line that both have."""
+def run_command(
+    name: str, doc: str | None, words: Sequence[str], evaluate: Callable[..., dict[str, Any]]
+) -> tuple[Path, dict[str, Any]]:
+    """Reads the command line that both have and judges.
+
+    Args:
+        name: of the task.
+        doc: what is judged, for --help.
+        words: the command line.
+        evaluate: `evaluate_normals` or `evaluate_detection`.
+
+    Returns:
+        The file for the result, and what `evaluate` gave; the picture lies beside that file.
+    """
+    options = _arguments_of(name, doc, words)
+    default = Path(options.run) / f"{name}_{options.split}.json"
+    out = Path(options.out) if options.out else default
+    with threads_beside_loaders(Processes(device=torch.device("cpu"))):
+        return out, evaluate(
+            options.run,
+            options.data,
+            rows=options.rows,
+            split=options.split,
+            max_pictures=options.max_pictures,
+            picture=out.with_suffix(".png"),
+            quiet=options.quiet,
+        )
+
+
+def _arguments_of(name: str, doc: str | None, words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"avssl eval {name}", description=doc)
     parser.add_argument("run", metavar="RUN", help=f"folder of a run of `avssl train {name}`")
     parser.add_argument("--data", required=True, metavar="D", help="labelled data set")

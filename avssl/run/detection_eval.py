@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avssl.catalog import Catalog
@@ -24,7 +23,6 @@ from avssl.downstream.detection_metrics import Truth
 from avssl.errors import InputError
 from avssl.progress import progress_bar
 from avssl.run import dense_rows
-from avssl.run.parallel import Processes, threads_beside_loaders
 from avssl.transform.tiles import tiled, write_png
 
 BLIND = {"trivial: mean box of each class": mean_boxes, "trivial: constant boxes": constant_boxes}
@@ -206,19 +204,7 @@ def command(arguments: Sequence[str]) -> int:
     Raises:
         InputError: see `evaluate_detection`.
     """
-    options = dense_rows.arguments_of("detection", __doc__, arguments)
-    default = Path(options.run) / f"detection_{options.split}.json"
-    out = Path(options.out) if options.out else default
-    with threads_beside_loaders(Processes(device=torch.device("cpu"))):
-        summary = evaluate_detection(
-            options.run,
-            options.data,
-            rows=options.rows,
-            split=options.split,
-            max_pictures=options.max_pictures,
-            picture=out.with_suffix(".png"),
-            quiet=options.quiet,
-        )
+    out, summary = dense_rows.run_command("detection", __doc__, arguments, evaluate_detection)
     present = [f"ap {name}" for name, count in summary["num_things"].items() if count]
     dense_rows.write_result(out, summary, [*NAMES, *present])
     return 0

@@ -20,7 +20,6 @@ from avssl.errors import InputError
 from avssl.model.normals import angles, decoded
 from avssl.progress import progress_bar
 from avssl.run import dense_rows
-from avssl.run.parallel import Processes, threads_beside_loaders
 from avssl.transform.tiles import tiled, write_png
 
 CONSTANT, PLACES = "trivial: one direction", "trivial: mean of each place"
@@ -165,18 +164,6 @@ def command(arguments: Sequence[str]) -> int:
     Raises:
         InputError: see `evaluate_normals`.
     """
-    options = dense_rows.arguments_of("normals", __doc__, arguments)
-    default = Path(options.run) / f"normals_{options.split}.json"
-    out = Path(options.out) if options.out else default
-    with threads_beside_loaders(Processes(device=torch.device("cpu"))):
-        summary = evaluate_normals(
-            options.run,
-            options.data,
-            rows=options.rows,
-            split=options.split,
-            max_pictures=options.max_pictures,
-            picture=out.with_suffix(".png"),
-            quiet=options.quiet,
-        )
+    out, summary = dense_rows.run_command("normals", __doc__, arguments, evaluate_normals)
     dense_rows.write_result(out, summary, metrics.NAMES)
     return 0
