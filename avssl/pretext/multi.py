@@ -12,7 +12,7 @@ The names of a batch's tensors say whose it is, and the head is chosen by them. 
 is not has no gradient: the optimiser passes it by, so that neither momentum nor decay moves it.
 
 Turns are drawn round by round (`avssl.sample.turns`); a task's share of a round, and the factor of
-its loss, are what `balance` decides:
+its loss (times its own of `weights`), are what `balance` decides:
 
     uniform      the same share each; losses as they are
     loss-scale   the same share each; a loss is divided by what it was before the first step
@@ -28,6 +28,7 @@ What it trains stands in `tasks`; the other knobs are those of the tasks, by the
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,6 +54,10 @@ class MultiKnobs:
     """What each task has: as many steps and its loss as it is ("uniform"), its loss divided by what
     it was before the first step ("loss-scale"), or more steps while its loss falls faster than
     the others' ("progress")."""
+    weights: tuple[float, ...] = ()
+    """Factor of each task's loss beside what `balance` makes of it, in the order of the tasks;
+    empty: 1 each. Adam knows one size of the encoder's gradients for all tasks, so a task of weight
+    0.03 moves the encoder that much less in its turn; its own head learns as fast as before."""
     round_steps: int = 50
     """Steps for which turns are drawn at once."""
     least_share: float = 0.5
@@ -73,6 +78,11 @@ class MultiKnobs:
             raise InputError("round_steps and compare_rounds: must be 1 or more")
         if not 0 < self.least_share <= 1:
             raise InputError(f"least_share {self.least_share}: must be above 0, 1 at most")
+        if not all(0 < one < math.inf for one in self.weights):
+            raise InputError(
+                f"weights {' '.join(f'{one:g}' for one in self.weights)}: must be above 0; leave a "
+                "task out to train without it"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +106,11 @@ class Multi(MultiKnobs):
         if self.statistics_of and self.statistics_of not in names:
             raise InputError(
                 f"statistics_of {self.statistics_of!r}: must be one of {', '.join(names)}"
+            )
+        if self.weights and len(self.weights) != len(names):
+            raise InputError(
+                f"weights {' '.join(f'{one:g}' for one in self.weights)}: give one for each of "
+                f"{', '.join(names)}"
             )
         if self.round_steps * self.least_share < len(names):
             raise InputError(
@@ -162,6 +177,10 @@ class Multi(MultiKnobs):
         if not fall.any():
             return equal
         return self.least_share * equal + (1 - self.least_share) * fall / fall.sum()
+
+    def weight_of(self, name: str) -> float:
+        """Gives the factor of a task's loss that `weights` names."""
+        return self.weights[list(self.parts).index(name)] if self.weights else 1.0
 
     @property
     def measures_first(self) -> bool:

@@ -79,7 +79,8 @@ class Turns:
 
     def factor(self, name: str) -> float:
         """Gives the factor of a task's loss."""
-        return 1 / float(self._scales[self.names.index(name)])
+        weight = self._task.weight_of(name) if self.several else 1.0
+        return weight / float(self._scales[self.names.index(name)])
 
     # --- what was learned -------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import math
 import pickle
 
 import numpy as np
@@ -154,21 +155,24 @@ def test_the_batches_that_are_measured_come_first() -> None:
 @given(
     balance=st.sampled_from(["uniform", "loss-scale", "progress"]),
     round_steps=st.integers(4, 100),
+    weights=st.sampled_from([(), (1.0, 0.03), (2.0, 2.0)]),
     own=st.booleans(),
     of=st.sampled_from(["", *NAMES]),
     size_px=st.integers(16, 96),
     turned=st.booleans(),
 )
-def test_json_round_trip(balance, round_steps, own, of, size_px, turned) -> None:
+def test_json_round_trip(balance, round_steps, weights, own, of, size_px, turned) -> None:
     names = NAMES[::-1] if turned else NAMES
     config = config_from_recipe(
         "multi", data="d", out="o", tasks=names,
         **{"task.balance": balance, "task.round_steps": round_steps, "task.statistics_of": of,
-           "task.own_statistics": own, "task.shuffle_and_learn.size_px": size_px},
+           "task.weights": weights, "task.own_statistics": own,
+           "task.shuffle_and_learn.size_px": size_px},
     )  # fmt: skip
     value = json.loads(json.dumps(config_to_json(config)))
     assert config_from_json(value) == config
     assert value["task"]["tasks"] == list(names)
+    assert value["task"]["weights"] == list(weights)
     assert value["task"]["shuffle_and_learn"]["size_px"] == size_px
     assert pickle.loads(pickle.dumps(config)) == config and hash(config.task)
     # each knob counts as one, and so does the order
@@ -190,6 +194,9 @@ def test_json_round_trip(balance, round_steps, own, of, size_px, turned) -> None
         ({"tasks": NAMES, "task.balance": "fair"}, "must be uniform, loss-scale or progress"),
         ({"tasks": NAMES, "task.round_steps": 3}, "round_steps 3: too few for 2 tasks"),
         ({"tasks": NAMES, "task.least_share": 0}, "least_share 0: must be above 0"),
+        ({"tasks": NAMES, "task.weights": (1.0,)}, "weights 1: give one for each of"),
+        ({"tasks": NAMES, "task.weights": (1.0, 0.0)}, "weights 1 0: must be above 0"),
+        ({"tasks": NAMES, "task.weights": (math.inf, 1.0)}, "weights inf 1: must be above 0"),
         ({"tasks": NAMES, "task.statistics_of": "jigsaw"}, "must be one of reconstruction"),
         ({"tasks": NAMES, "task.shuffle_and_lern.size_px": 3}, "did you mean 'shuffle_and_learn'"),
     ],

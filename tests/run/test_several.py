@@ -251,6 +251,33 @@ def test_a_loss_is_divided_by_what_it_was_before_the_first_step(make_several) ->
     assert found[f"model/{count}"] + found[f"model/{other}"] == 1
 
 
+def test_a_weight_scales_the_loss_of_its_task_alone(make_several) -> None:
+    """A step of plain gradient descent moves each weight by rate x factor x gradient."""
+    config = make_several(**{
+        "task.weights": (0.5, 0.03), "steps": 2, "vision": "small-bn", "optim.name": "sgd",
+        "optim.schedule": "constant", "optim.lr": 0.1, "optim.weight_decay": 0.0,
+        "optim.momentum": 0.0, "optim.warmup_steps": 0, "evaluate_every": 0, "save_every": 1,
+        "keep_checkpoints": 0, "channels_last": False,
+    })  # fmt: skip
+    train(config, quiet=True)
+    factors = dict(zip(NAMES, (0.5, 0.03), strict=True))
+    learner, done = build_learner(config), dict.fromkeys(NAMES, 0)
+    for step, active in enumerate(_whose(config), start=1):
+        learner.zero_grad()
+        loss = learner(_batch(config, active, done[active])).loss
+        done[active] += 1
+        (loss * factors[active]).backward()
+        with torch.no_grad():
+            for weight in learner.parameters():
+                if weight.grad is not None:
+                    weight -= 0.1 * weight.grad
+        found = _state(config, step)
+        for name, weight in learner.named_parameters():
+            torch.testing.assert_close(
+                found[f"model/{name}"], weight.detach(), rtol=1e-4, atol=1e-6
+            )
+
+
 # --- scores, heads, compiled steps --------------------------------------------------------------
 
 
