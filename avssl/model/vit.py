@@ -39,12 +39,16 @@ VITS = {
     "small-vit": VitSizes(
         input_size_px=64, patch_px=8, width=192, depth=6, heads=3, class_token=False
     ),
+    # The vector has a token of its own, so what it is trained for need not be in every patch's.
+    "small-vit-class": VitSizes(
+        input_size_px=64, patch_px=8, width=192, depth=6, heads=3, class_token=True
+    ),
     # ViT-Base as Masked Autoencoders trains it: positions are fixed there, and in timm's learned.
     "vit-base": VitSizes(
         input_size_px=224, patch_px=16, width=768, depth=12, heads=12, class_token=True
     ),
 }
-"""Name → sizes; the small one has ViT-Tiny's width and half its depth: two cores, 64 px."""
+"""Name → sizes; the small ones have ViT-Tiny's width and half its depth: two cores, 64 px."""
 
 
 def build_vit(name: str) -> nn.Module:

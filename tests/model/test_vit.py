@@ -59,7 +59,7 @@ def test_all_patches_visible_is_the_network_as_it_is() -> None:
     torch.testing.assert_close(shuffled, tokens[:, order], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["small-vit", "timm:vit_tiny_patch16_224"])
+@pytest.mark.parametrize("name", ["small-vit", "small-vit-class", "timm:vit_tiny_patch16_224"])
 def test_what_is_hidden_changes_nothing(name: str) -> None:
     encoder = build_encoder(name, seed=0).eval()
     shown = pictures()
@@ -104,15 +104,18 @@ def test_other_sizes_than_their_own_are_taken(name: str, size_px: int, places: i
     assert {found.shape[2:] for found in maps.values()} == {(places, places)}
 
 
-def test_a_small_vit_comes_back_and_is_one_that_timm_loads(tmp_path: Path) -> None:
-    encoder = build_encoder("small-vit", seed=3).eval()
+@pytest.mark.parametrize(("name", "pool"), [("small-vit", "avg"), ("small-vit-class", "token")])
+def test_a_small_vit_comes_back_and_is_one_that_timm_loads(
+    name: str, pool: str, tmp_path: Path
+) -> None:
+    encoder = build_encoder(name, seed=3).eval()
     path = save_encoder(encoder, tmp_path, metadata={})
     again = load_encoder(tmp_path)
     assert again.description() == encoder.description()
     assert torch.equal(again(pictures()), encoder(pictures()))
     network = timm.models.vision_transformer.VisionTransformer(
         img_size=64, patch_size=8, num_classes=0, embed_dim=192, depth=6, num_heads=3,
-        class_token=False, global_pool="avg", fc_norm=False,
+        class_token=pool == "token", global_pool=pool, fc_norm=False,
     ).eval()  # fmt: skip
     network.load_state_dict(load_file(path))
     assert torch.equal(network(encoder.normalise(pictures())), encoder(pictures()))
