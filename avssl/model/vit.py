@@ -6,8 +6,10 @@
 it costs nothing and cannot leak. Networks are timm's `VisionTransformer`, so that a file of their
 weights is one that timm loads.
 
-Positions of our own networks are fixed sines and cosines, first weights Xavier-uniform (He and
-others, "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022, arXiv 2111.06377, A.1).
+Positions of our own networks are fixed sines and cosines; first weights of `vit-base` are
+Xavier-uniform (He and others, "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022, arXiv
+2111.06377, A.1). The small ones' are normal of deviation 0.02, timm's own: trained by masked
+autoencoding they answer better (docs/pose_study.md) and their features stay of use when frozen.
 
 Shapes: B pictures, N patches in reading order, p px a side, V of them visible, K tokens before the
 patches' (class token), D the width.
@@ -33,6 +35,8 @@ class VitSizes:
     heads: int
     class_token: bool
     """Whether the vector is a token of its own; else it is the mean of all patches'."""
+    first_weights: str = ""
+    """timm's `weight_init`: "" normal of deviation 0.02, "jax" Xavier-uniform."""
 
 
 VITS = {
@@ -45,7 +49,13 @@ VITS = {
     ),
     # ViT-Base as Masked Autoencoders trains it: positions are fixed there, and in timm's learned.
     "vit-base": VitSizes(
-        input_size_px=224, patch_px=16, width=768, depth=12, heads=12, class_token=True
+        input_size_px=224,
+        patch_px=16,
+        width=768,
+        depth=12,
+        heads=12,
+        class_token=True,
+        first_weights="jax",
     ),
 }
 """Name → sizes; the small ones have ViT-Tiny's width and half its depth: two cores, 64 px."""
@@ -68,7 +78,7 @@ def build_vit(name: str) -> nn.Module:
         num_heads=sizes.heads,
         dynamic_img_size=True,
         dynamic_img_pad=True,
-        weight_init="jax",
+        weight_init=sizes.first_weights,
     )
     side = sizes.input_size_px // sizes.patch_px
     table = sine_cosine(side, side, width=sizes.width)[None]

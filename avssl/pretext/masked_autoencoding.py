@@ -265,7 +265,7 @@ RECIPES = {
             "steps": 500,
             "batch_size": 32,
             "optim.name": "adamw",
-            "optim.lr": 1.5e-3,
+            "optim.lr": 5e-4,
             "optim.betas": (0.9, 0.95),
             "optim.weight_decay": 0.05,
             "optim.schedule": "cosine",

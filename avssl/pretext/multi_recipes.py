@@ -47,12 +47,13 @@ RECIPES: dict[str, Joint] = {
         "in the first task's.",
     ),
     "beast": Joint(
-        tasks={"masked-autoencoding": {}, "frame-contrast": {}},
+        tasks={"masked-autoencoding": {}, "frame-contrast": {"temperature": 1.0}},
+        knobs={"weights": (1.0, 0.03)},  # the contrast's, as in its released code
         settings={
             **_SMALL,
-            "vision": "small-vit",
+            "vision": "small-vit-class",
             "batch_size": 32,
-            "optim.lr": 1.5e-3,
+            "optim.lr": 5e-4,
             "optim.betas": (0.9, 0.95),
             "optim.clip_norm": 1.0,
             "channels_last": False,

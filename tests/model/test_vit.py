@@ -1,6 +1,8 @@
 """Vision transformers: positions, patches, visible patches alone, and storage."""
 
+import math
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -126,3 +128,17 @@ def test_other_networks_are_refused_in_one_line() -> None:
         with pytest.raises(InputError, match="take a plain ViT, such as small-vit") as refused:
             build_encoder(name, seed=0).tokens(pictures(), torch.zeros(2, 3, dtype=torch.int64))
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", list(VITS))
+def test_first_weights_are_as_promised(name: str) -> None:
+    torch.manual_seed(0)
+    network = cast(Any, build_vit(name))
+    weight = network.blocks[0].mlp.fc1.weight
+    if name == "vit-base":  # Xavier-uniform: up to √(6 / (inputs + outputs))
+        bound = math.sqrt(6 / (768 + 3072))
+        assert 0.99 * bound < weight.abs().max() <= bound
+        assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.01)
+    else:
+        assert weight.std().item() == pytest.approx(0.02, rel=0.01)
+    assert network.blocks[0].mlp.fc1.bias.abs().max() < 1e-4
