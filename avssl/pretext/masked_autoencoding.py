@@ -67,6 +67,9 @@ class MaskedAutoencoding(StillKnobs):
     """Share of the patches that is hidden (the paper's best); the number is the same for all."""
     normalise_patches: bool = True
     """Ask for each patch less its own mean, over its own deviation; off: for its colours."""
+    random_labels: bool = False
+    """Ask for the patches of the batch's next picture, of which nothing is seen: the control of
+    what the network's training alone does."""
     decoder_depth: int = 1
     """Blocks of the half that draws and is thrown away."""
     decoder_width: int = 96
@@ -158,7 +161,8 @@ class MaskedAutoencoding(StillKnobs):
 
     def _hidden(self, batch: Batch) -> Tensor:
         shown = batch["frames"].float() / 255
-        return chosen(to_patches(shown, patch_px=self.patch_px), batch["hidden"])
+        asked = shown.roll(-1, dims=0) if self.random_labels else shown
+        return chosen(to_patches(asked, patch_px=self.patch_px), batch["hidden"])
 
     def _units(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Gives what is taken off [.., 1] and what is divided by [.., 1]."""

@@ -95,6 +95,16 @@ def test_the_loss_is_that_of_plain_loops(
     assert explained == pytest.approx(1 - errors.mean() / trivial.mean(), rel=1e-4)
 
 
+def test_the_control_asks_for_the_next_picture(catalog: Catalog, fetch: Callable) -> None:
+    task = MaskedAutoencoding(size_px=32, normalise_patches=False, random_labels=True)
+    batch = make_batch(task, catalog, fetch, num=3)
+    asked = task.answer(batch).numpy()
+    for sample in range(3):
+        for place, number in enumerate(batch["hidden"][sample].tolist()):
+            wanted = (patch_of(batch, (sample + 1) % 3, number, patch_px=8) - 0.45) / 0.25
+            assert np.allclose(asked[sample, place], wanted.reshape(-1), atol=1e-5)
+
+
 def test_the_truth_explains_all_and_one_colour_nothing(catalog: Catalog, fetch: Callable) -> None:
     task = MaskedAutoencoding(size_px=32, normalise_patches=False)
     batch = make_batch(task, catalog, fetch, num=6)
