@@ -16,7 +16,7 @@ patches' (class token), D the width.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ class VitSizes:
     heads: int
     class_token: bool
     """Whether the vector is a token of its own; else it is the mean of all patches'."""
-    first_weights: str = ""
+    first_weights: Literal["", "jax"] = ""
     """timm's `weight_init`: "" normal of deviation 0.02, "jax" Xavier-uniform."""
 
 
