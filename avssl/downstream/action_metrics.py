@@ -74,7 +74,8 @@ def group_intervals(
     """Gives 95 % of the draws of whole groups with replacement: {figure: [low, high]}.
 
     Videos of one group (cut from one recording) are right or wrong together, so that drawing
-    single videos would give intervals that are too narrow.
+    single videos would give intervals that are too narrow. {} of one group alone: there is nothing
+    to draw.
 
     Args:
         columns: figure → its value for each video, [N]; "accuracy" also gives
@@ -86,6 +87,8 @@ def group_intervals(
     """
     _, which = np.unique(np.asarray(groups), return_inverse=True)
     num_groups = int(which.max()) + 1
+    if num_groups < 2:
+        return {}
     members = [np.flatnonzero(which == group) for group in range(num_groups)]
     drawn: dict[str, list[float]] = {name: [] for name in columns}
     if "accuracy" in columns:

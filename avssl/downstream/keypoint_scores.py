@@ -116,20 +116,24 @@ class PoseScores:
         for row in zip(self.names, self.num_labelled, self.pck, self.joint_error_px, strict=True):
             mark = " *" if row[0] in self.excluded else ""
             lines.append(f"{row[0]:{wide}}  {row[1]:8d}  {row[2]:9.3f}  {row[3]:9.2f}{mark}")
-        low, high = self.pck_interval
         lines += [
             f"{'mean':{wide}}  {sum(self.num_labelled):8d}  {self.pck_mean:9.3f}  "
             f"{self.error_px:9.2f}",
             f"{'median':{wide}}  {'':8}  {'':9}  {self.median_error_px:9.2f}",
-            f"{title} {self.pck_mean:.3f} [{low:.3f}, {high:.3f}], plain mean of joints "
-            f"{self.pck_mean_of_joints:.3f}, AUC {self.auc:.3f} "
-            f"[{self.auc_interval[0]:.3f}, {self.auc_interval[1]:.3f}]",
+            f"{title} {self.pck_mean:.3f}{_ends(self.pck_interval)}, plain mean of joints "
+            f"{self.pck_mean_of_joints:.3f}, AUC {self.auc:.3f}{_ends(self.auc_interval)}",
             f"normaliser {self.normaliser}; {self.num_people} people in {self.num_images} images"
             + (f"; {self.num_left_out} without a normaliser" if self.num_left_out else ""),
         ]
         if any(name in self.excluded for name in self.names):
             lines.append("* in no mean")
         return "\n".join(lines)
+
+
+def _ends(interval: tuple[float, float]) -> str:
+    """Gives an interval for a line of text; "" of one picture, which has none."""
+    low, high = interval
+    return f" [{low:.3f}, {high:.3f}]" if np.isfinite(low) else ""
 
 
 def _plain(value: Any) -> Any:

@@ -79,6 +79,15 @@ class Problem:
         self.folds = _folds(self.train)
         self._weights = metrics.redrawn(self.other.groups.tolist(), num=num_draws)
 
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Names of the figures that all of the training samples give."""
+        classes = self.train.classes
+        named = [] if classes is None else [SVM_MAP, SVM_MAP_11]
+        if classes is not None and classes.single:
+            named += [SVM_TOP, SOFTMAX]
+        return (*named, *(f"R² {name}" for name in self.train.numbers))
+
     def judge(self, train: NDArray[np.floating], other: NDArray[np.floating]) -> Judged:
         """Judges features float [N, F] of the training samples and [M, F] of the others."""
         turned = linear.Turned(train)

@@ -117,6 +117,9 @@ def determination(found: Floats, truth: Floats, weights: Floats | None = None) -
 def redrawn(groups: Sequence[Any], *, num: int = NUM_DRAWS, seed: int = 0) -> Floats:
     """Draws whole groups with replacement: weights of each sample, float64 [num, N].
 
+    One group alone can only be drawn as it is: there are no redraws then, float64 [0, N], and so
+    no `interval`; one of width 0 would look like certainty.
+
     Args:
         groups: N names; samples of one name come together.
         num: redraws.
@@ -124,6 +127,7 @@ def redrawn(groups: Sequence[Any], *, num: int = NUM_DRAWS, seed: int = 0) -> Fl
     """
     _, which = np.unique(np.asarray(groups), return_inverse=True)
     count = int(which.max()) + 1
+    num = num if count > 1 else 0
     rng = np.random.default_rng(seed)
     return rng.multinomial(count, np.full(count, 1 / count), size=num)[:, which].astype(np.float64)
 

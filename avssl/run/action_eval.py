@@ -231,8 +231,11 @@ def table(summary: Mapping[str, Any]) -> str:
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     worst = sorted(summary["per_class"].items(), key=lambda item: item[1])[:5]
     told = ", ".join(f"{name} {value:.2f}" for name, value in worst)
+    drawn = f"95 % by draws of {summary['num_groups']} groups"
+    if summary["num_groups"] == 1:
+        drawn = "one group: no interval"
     notes = [
-        f"{summary['num_views']} views of a clip; 95 % by draws of {summary['num_groups']} groups",
+        f"{summary['num_views']} views of a clip; {drawn}",
         f"least right: {told}",
     ]
     if summary["num_left_out"]:

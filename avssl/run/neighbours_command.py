@@ -16,7 +16,7 @@ from avssl.run.neighbours_pictures import Line, Shown, draw_hue, draw_neighbours
 from avssl.run.neighbours_rows import Sets
 from avssl.run.parallel import processes, threads_beside_loaders
 from avssl.run.probe_samples import IMAGENET, NETWORK, UNTRAINED
-from avssl.run.probe_tables import number
+from avssl.run.probe_tables import number, over_groups
 
 COLUMNS = {UNTRAINED: "random", NETWORK: "ours", IMAGENET: "ImageNet"}
 """The papers' columns, from left to right."""
@@ -179,7 +179,7 @@ def table(summary: Mapping[str, Any]) -> str:
     names = summary["metrics"]
     lines = [
         f"{summary['num_queries']} queries of {summary['split']}, {summary['num_gallery']} frames "
-        f"of {' and '.join(summary['gallery'])} to find; 95 % over groups",
+        f"of {' and '.join(summary['gallery'])} to find; {over_groups(summary)}",
         "",
         "| row | layer | " + " | ".join(names) + " |",
         "|---" * (len(names) + 2) + "|",

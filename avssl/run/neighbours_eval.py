@@ -196,7 +196,7 @@ def evaluate_neighbours(
         "layers": {name: each[0].layer for name, each in rows.items() if each[0].layer},
         "pool": pool, "whole": whole, "num_neighbours": num_neighbours,
         "num_clips": len(set(sets.queries.clips.tolist())), "num_queries": len(sets.queries.rows),
-        "num_gallery": len(sets.gallery.rows),
+        "num_gallery": len(sets.gallery.rows), "num_groups": len(set(sets.query_groups.tolist())),
         "classes": None if sets.classes is None else
         {"kind": classes, "names": list(sets.classes.names)},
         "metric": names[0], "better": "higher", "chance": figures[BLIND].get(names[0]),

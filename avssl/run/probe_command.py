@@ -26,19 +26,21 @@ def draw(summary: dict[str, Any], stem: Path) -> None:
         ("labels", summary.get("labels"), "labelled clips", "by number of labelled clips"),
         ("steps", summary.get("steps"), "steps of pretraining", "after each checkpoint"),
     ):
-        if not own:
+        own = {row: each for row, each in (own or {}).items() if each}
+        # a figure that is nowhere a number (few labels, one value alone) has no panel
+        names = [
+            name
+            for name in shown
+            if any(name in one for each in own.values() for one in each.values())
+        ]
+        if not names:
             continue
         path = stem.with_name(f"{stem.name}_{key}.png")
-        places, names = None, shown
+        places = None
         if key == "labels":
             places = {
                 row: [summary["labels_clips"][one] for one in each] for row, each in own.items()
             }
-            names = [
-                name
-                for name in shown
-                if any(name in one for each in own.values() for one in each.values())
-            ]
         elif key == "steps":
             places = {row: [float(step) for step in each] for row, each in own.items()}
         spans = summary["curve_intervals" if key == "layers" else f"{key}_intervals"]

@@ -39,16 +39,19 @@ def sides_of(
 
 
 def merged(each: Sequence[Judged]) -> Judged:
-    """Gives several seeds as one: means of figures, all redraws together."""
+    """Gives several seeds as one: means of figures, all redraws together.
+
+    A figure that one of them lacks (labels in too few groups) is left out.
+    """
     first = each[0]
+    names = [name for name in first.figures if all(name in one.figures for one in each)]
     return Judged(
-        figures={name: float(np.mean([one.figures[name] for one in each]))
-                 for name in first.figures},
-        draws={name: np.concatenate([one.draws[name] for one in each]) for name in first.draws},
-        held={name: float(np.mean([one.held[name] for one in each])) for name in first.held},
+        figures={name: float(np.mean([one.figures[name] for one in each])) for name in names},
+        draws={name: np.concatenate([one.draws[name] for one in each]) for name in names},
+        held={name: float(np.mean([one.held[name] for one in each])) for name in names},
         chosen=first.chosen,
         num_features=first.num_features,
-    )  # fmt: skip
+    )
 
 
 class Rows:
@@ -107,10 +110,12 @@ def label_rows(
 
     Returns:
         "labels": row → wanted → figures, means over draws and seeds; "labels_intervals": over
-        draws, seeds and redrawn groups; "labels_clips": wanted → clips that train.
+        draws, seeds and redrawn groups; "labels_clips": wanted → clips that train;
+        "labels_lack": wanted → figures that so few labels do not give.
     """
     found: dict[str, dict[str, Judged]] = {row: {} for row in kept}
     clips: dict[str, int] = {}
+    lack: dict[str, list[str]] = {}
     total = sum(map(len, kept.values())) * sum(1 if _all(one) else num_draws for one in wanted)
     with progress_bar("labels", total=total, unit="fit", quiet=quiet) as bar:
         for place, one in enumerate(wanted):
@@ -126,14 +131,17 @@ def label_rows(
                     for mask in masks:
                         judged.append(problem.judge_some(train, other, mask))
                         bar.advance()
-                if judged[0].figures:
-                    found[row][one] = merged(judged)
+                own = merged(judged)
+                lack[one] = [name for name in problem.figures if name not in own.figures]
+                if own.figures:
+                    found[row][one] = own
     return {
         "labels": {row: {one: j.figures for one, j in each.items()} for row, each in found.items()},
         "labels_intervals": {
             row: {one: spans_of(j) for one, j in each.items()} for row, each in found.items()
         },
         "labels_clips": clips,
+        "labels_lack": {one: names for one, names in lack.items() if names},
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from avssl.downstream.linear import NUM_FOLDS
 from avssl.files import replacing
 
 Values = Mapping[str, float]
@@ -12,9 +13,11 @@ COLORS = {"network": "#0b6fb8", "untrained": "#7f7f7f", "imagenet": "#d1660a"}
 """Row → colour, the same in every figure."""
 _MARKS = {"network": "o", "untrained": "s", "imagenet": "^"}
 _FLAT = (":", "--", "-.")
-_LOWEST, _TOP = -0.2, 0.3
-"""R² below the first is drawn at the edge: how wrong it is says nothing more. Its axis reaches up
-to the second at least, so that noise around 0 does not fill a panel."""
+_LEAST_WIDTH = 6.0
+"""Inches of a figure: three names of the legend have room beside each other."""
+_LOWEST, _TOP, _ROOM = -0.2, 0.3, 0.03
+"""R² below the first is drawn there, with a mark that points down: how wrong it is says nothing
+more. Its axis reaches up to the second at least, so that noise around 0 does not fill a panel."""
 
 
 def number(value: Any, span: Sequence[float] | None = None) -> str:
@@ -30,8 +33,9 @@ def table(summary: Mapping[str, Any]) -> str:
     names = summary["metrics"]
     lines = [
         f"{summary['num_clips']} clips of {summary['split']}, {summary['num_train_clips']} to fit; "
-        f"each figure at the layer that the training folds choose; 95 % over groups",
+        f"each figure at the layer that the training folds choose; {over_groups(summary)}",
         *_left_out(summary),
+        *_not_judged(summary),
         "",
         "| row | " + " | ".join(names) + " |",
         "|---" * (len(names) + 1) + "|",
@@ -57,6 +61,8 @@ def table(summary: Mapping[str, Any]) -> str:
             lines.append(f"| {layer} | {size} | " + " | ".join(cells) + " |")
     for key, title in (("labels", "labels"), ("steps", "steps")):
         for row, each in summary.get(key, {}).items():
+            if not each:
+                continue
             spans = summary.get(f"{key}_intervals", {}).get(row, {})
             lines += ["", f"| {row}, {title} | " + " | ".join(names) + " |"]
             lines.append("|---" * (len(names) + 1) + "|")
@@ -75,10 +81,29 @@ def _left_out(summary: Mapping[str, Any]) -> list[str]:
             "training clip."]  # fmt: skip
 
 
+def _not_judged(summary: Mapping[str, Any]) -> list[str]:
+    """Gives a line about numbers of labels that are too few for some figures, or for all."""
+    lack = summary.get("labels_lack", {})
+    if not lack:
+        return []
+    each = []
+    for wanted, names in lack.items():
+        every = set(names) >= set(summary["metrics"])
+        each.append(f"{wanted}: " + ("no figure" if every else f"no {', '.join(names)}"))
+    return ["", f"Too few labels: --labels {'; '.join(each)}. What is told by numbers needs clips "
+            f"of {NUM_FOLDS} groups in every draw, so that a penalty can be chosen: ask for more, "
+            "as in --labels 50%."]  # fmt: skip
+
+
+def over_groups(summary: Mapping[str, Any]) -> str:
+    """Gives what the intervals are; one group alone tells none: there is nothing to redraw."""
+    return "95 % over groups" if summary["num_groups"] > 1 else "one group: no interval"
+
+
 def _panels(count: int, plt: Any) -> tuple[Any, list[Any]]:
     columns = min(3, count)
     rows = -(-count // columns)
-    size = (3.7 * columns + 0.4, 3.0 * rows + 0.5)
+    size = (max(3.7 * columns + 0.4, _LEAST_WIDTH), 3.0 * rows + 0.5)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     flat = list(axes.ravel())
     for one in flat[count:]:
@@ -124,6 +149,9 @@ def draw_curves(
             y = [max(each[place][metric], lowest) for place in shown]
             color, mark = COLORS.get(row, "#2a8a4a"), _MARKS.get(row, "D")
             axes.plot(x, y, mark + "-", color=color, label=row, markersize=4, linewidth=1.4)
+            below = [k for k, place in enumerate(shown) if each[place][metric] < lowest]
+            at = [x[k] for k in below]
+            axes.plot(at, [lowest] * len(at), "v", color=color, markersize=9, fillstyle="none")
             own = spans.get(row, {})
             both: Any = [own.get(place, {}).get(metric) for place in shown]
             if all(both):
@@ -141,7 +169,7 @@ def draw_curves(
                 axes.axhline(value, linestyle=style, color="0.35", linewidth=1, label=row)
         axes.set_title(metric, fontsize=10)
         if metric.startswith("R²"):
-            axes.set_ylim(_LOWEST, max(_TOP, min(1.0, axes.get_ylim()[1])))
+            axes.set_ylim(_LOWEST - _ROOM, max(_TOP, min(1.0, axes.get_ylim()[1])))
         axes.grid(alpha=0.3)
         if log:
             axes.set_xscale("log")
@@ -150,7 +178,10 @@ def draw_curves(
     for axes in panels[-min(3, len(panels)) :]:
         axes.set_xlabel(xlabel, fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False, fontsize=9)
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=5 if len(panels) > 1 else 3,
+        frameon=False, fontsize=9,
+    )  # fmt: skip
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
     plt.close(figure)

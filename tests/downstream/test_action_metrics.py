@@ -79,3 +79,5 @@ def test_intervals_draw_whole_groups() -> None:
     assert found["groups"][1] - found["groups"][0] == pytest.approx(expected, rel=0.15)
     wide, narrow = (found[name][1] - found[name][0] for name in ("groups", "videos"))
     assert wide / narrow == pytest.approx(np.sqrt(5), rel=0.2)
+    alone = group_intervals({"accuracy": right}, labels, ["a"] * len(right), rng=rng)
+    assert alone == {}  # nothing to draw from

@@ -1,10 +1,19 @@
 """A layer that holds the label is found perfect, random labels give chance; draws of labels; truth
 of clips."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from avssl.downstream.probe import Problem, Side, best_layers, draw_labels
+from avssl.downstream.probe_metrics import (
+    determination,
+    interval,
+    mean_average_precision,
+    redrawn,
+    share,
+)
 from avssl.downstream.probe_truth import (
     ClassTruth,
     check_kind,
@@ -14,7 +23,10 @@ from avssl.downstream.probe_truth import (
     sample_times_s,
 )
 from avssl.errors import InputError
-from avssl.run.probe_tables import columns_of
+from avssl.run.probe_command import draw
+from avssl.run.probe_eval import TRIVIAL
+from avssl.run.probe_rows import label_rows
+from avssl.run.probe_tables import columns_of, draw_curves, table
 
 
 def make_side(rng, *, num_clips: int, single: bool = True, num_classes: int = 4) -> Side:
@@ -114,6 +126,67 @@ def test_few_labels_fit_without_a_choice() -> None:
     many = problem.judge_some(x, z, draw_labels(train, "100%", rng=rng))
     assert many.held["mAP"] == pytest.approx(1.0)
     assert many.figures == problem.judge(x, z).figures
+
+
+def test_labels_in_too_few_groups_are_named_and_drawn_by_nobody(tmp_path) -> None:
+    """Numbers alone: one clip is one group, and no penalty can be chosen from it."""
+    rng = np.random.default_rng(0)
+    sides = [make_side(rng, num_clips=12) for _ in range(2)]
+    train, other = (replace(side, classes=None) for side in sides)
+    problem = Problem(train, other, num_draws=20)
+    assert problem.figures == ("R² place",)
+    x, z = (rng.standard_normal((len(side.clips), 5)) for side in (train, other))
+    found = label_rows(problem, {"network": [(x, z)]}, ["1", "100%"], num_draws=2)
+    assert found["labels_lack"] == {"1": ["R² place"]}
+    assert set(found["labels"]["network"]) == {"100%"}
+    figures = {"R² place": 0.5}
+    summary = {
+        "metrics": ["R² place"], "num_clips": 12, "num_train_clips": 12, "split": "test",
+        "num_judged_clips": 0, "classes": None, "num_groups": 1, "rows": {"network": figures},
+        "intervals": {}, "layers": {}, "encoder": "e", "curve": {"network": {"res5": figures}},
+        "curve_intervals": {}, **found,
+    }  # fmt: skip
+    shown = table(summary)
+    assert "Too few labels: --labels 1: no figure." in shown and "--labels 50%" in shown
+    assert "one group: no interval" in shown and "95 %" not in shown
+    nothing = label_rows(problem, {"network": [(x, z)]}, ["1"], num_draws=2)
+    summary = {**summary, **nothing, "rows": {"network": figures, TRIVIAL: figures}}
+    assert "network, labels" not in table(summary)
+    draw(summary, tmp_path / "p")
+    assert summary["pictures"] == ["p_layers.png"]
+
+
+def test_one_group_has_no_interval() -> None:
+    weights = redrawn(["a"] * 5)
+    assert weights.shape == (0, 5)
+    right = np.array([True, False, True, True, False])
+    assert interval(share(right, weights)) is None
+    area, eleven = mean_average_precision(np.eye(5)[:, :2], np.eye(5)[:, :2] > 0, weights)
+    assert interval(area) is None and interval(eleven) is None
+    assert interval(determination(np.ones((5, 1)), np.arange(5.0)[:, None], weights)) is None
+    assert redrawn(["a", "b"]).shape == (1000, 2)
+
+
+@pytest.mark.parametrize("num", [1, 2, 4])
+def test_a_legend_lies_within_its_picture(num: int, tmp_path, monkeypatch) -> None:
+    from matplotlib.figure import Figure
+
+    wide: list[float] = []
+    plain = Figure.draw
+
+    def draw_and_measure(self, renderer) -> None:
+        plain(self, renderer)
+        box = self.legends[0].get_window_extent(renderer)
+        wide.extend([box.x0 / self.bbox.width, box.x1 / self.bbox.width])
+
+    monkeypatch.setattr(Figure, "draw", draw_and_measure)
+    names = [f"R² {k}" for k in range(num)]
+    figures = dict.fromkeys(names, 0.1)
+    rows = {row: {"res4": figures, "res5": figures} for row in ("network", "untrained", "imagenet")}
+    flat = {"HOG": figures, TRIVIAL: figures}
+    path = tmp_path / "p.png"
+    draw_curves(path, rows, metrics=names, spans={}, flat=flat, xlabel="layer")
+    assert min(wide) >= 0 and max(wide) <= 1
 
 
 def world_labels(num_frames: int, **changes):
