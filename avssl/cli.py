@@ -4,11 +4,14 @@ Exit codes: 0 done, 1 the work failed, 2 the command line or its input is wrong 
 """
 
 import importlib
+import itertools
 import os
 import sys
 from collections.abc import Sequence
 
 from avssl.errors import AvsslError
+from avssl.files import check_target, watching_targets
+from avssl.usage import errors_in_one_line
 
 COMMANDS = {
     "prepare": ("avssl.prepare.command:prepare", "folder of videos → prepared data set"),
@@ -25,6 +28,9 @@ COMMANDS = {
     "doctor": ("avssl.run.doctor:doctor", "what works on this machine and what would fix the rest"),
 }
 """name → (module:function, one line of help); the function takes the arguments after the name."""
+_TELLS_REPLACED = ("audit", "eval", "export", "localize", "pose", "report")
+"""Commands that say which files of before they replaced; the others go on where they were."""
+_OUT_IS_A_FILE = ("audit", "eval", "localize", "report")
 
 
 def usage() -> str:
@@ -34,6 +40,14 @@ def usage() -> str:
     return "\n".join(
         ["usage: avssl COMMAND …", "", *lines, "", "`avssl COMMAND --help` explains a command."]
     )
+
+
+def _check_out(words: Sequence[str]) -> None:
+    """Refuses a file that cannot be written before anything is read: the work may take long."""
+    for word, after in itertools.pairwise([*words, ""]):
+        flag, equals, value = word.partition("=")
+        if flag in ("-o", "--out") and (value or after):
+            check_target(value if equals else after)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,8 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     module_name, function_name = COMMANDS[words[0]][0].split(":")
     try:
+        if words[0] in _OUT_IS_A_FILE:
+            _check_out(words[1:])
         function = getattr(importlib.import_module(module_name), function_name)
-        return int(function(words[1:]) or 0)
+        with errors_in_one_line(), watching_targets() as written:
+            code = int(function(words[1:]) or 0)
+        replaced = [str(path) for path, was_there in written.items() if was_there]
+        if replaced and words[0] in _TELLS_REPLACED:
+            print(f"replaced {', '.join(replaced)}", file=sys.stderr)
+        return code
     except AvsslError as error:
         print(f"avssl {words[0]}: {error}", file=sys.stderr)
         return error.exit_code

@@ -3,9 +3,7 @@
 import contextlib
 import dataclasses
 import io
-import itertools
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +11,8 @@ from avssl.catalog import Catalog
 from avssl.config import TrainConfig, config_from_recipe, recipes, task_classes
 from avssl.config_tasks import closed, opened
 from avssl.errors import AvsslError, InputError
+from avssl.usage import of_box
 
-_FRAME = re.compile(r"^[-─╭╰╮╯+]{3}.*$|^[│|]|[│|]$")  # a rule of the box, or its sides
 _TRAIN_USAGE = """\
 usage: avssl train TASK --data DST --out RUN [--init REF] [--recipe NAME] [--FIELD VALUE …]
        avssl train multi --tasks NAME NAME … --data DST --out RUN [--task.NAME.FIELD VALUE …]
@@ -115,26 +113,13 @@ def parse(task_name: str, recipe_name: str, words: Sequence[str]) -> TrainConfig
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise InputError(_one_line(errors.getvalue())) from None
+        raise InputError(of_box(errors.getvalue(), f"avssl train {task_name}")) from None
     task = closed(config.task)
     if not getattr(task, "parts", True):
         raise InputError(f"{task_name}: which tasks? --tasks NAME NAME …, see `avssl tasks`")
     return dataclasses.replace(
         config, task=task, data=str(Path(config.data).absolute()), out=str(Path(config.out))
     )
-
-
-def _one_line(box: str) -> str:
-    """Folds tyro's framed message into one line: what is wrong, and the nearest flag."""
-    raw = [line.strip() for line in box.strip().splitlines()]
-    if len(raw) > 1 and not raw[1].strip("-"):  # plain frame: the title has a row of its own
-        raw = raw[1:]
-    lines = [_FRAME.sub("", _FRAME.sub("", line).strip()) for line in raw]
-    wrong = " ".join(itertools.takewhile(bool, lines[1:])) or " ".join(lines)
-    if wrong.startswith("Missing from"):
-        return "--data DST and --out RUN are needed, the prepared data set and the run's folder"
-    near = [lines[i + 1] for i, line in enumerate(lines[:-1]) if line.startswith("Perhaps")]
-    return wrong + (f"; did you mean {near[0].split(' ')[0]}?" if near else "")
 
 
 def _task_lines() -> str:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from avssl.errors import AvsslError, InputError
-from avssl.files import write_json, write_text
+from avssl.files import check_target, write_json, write_text
 
 FORMATS = ("timm", "onnx", "hf")
 TOLERANCE = 1e-4
@@ -136,6 +136,8 @@ def command(arguments: Sequence[str]) -> int:
     out = Path(options.out)
     if options.format != "hf" and out.suffix != f".{_SUFFIXES[options.format]}":
         raise InputError(f"-o {out}: must end in .{_SUFFIXES[options.format]}")
+    if options.format != "hf":
+        check_target(out)
     if options.size_px < 0 or options.seconds < 0:
         raise InputError("--size-px and --seconds: must be 0 or more (0: what it was made for)")
     from avssl.run import export_hf, export_onnx, export_timm

@@ -16,7 +16,7 @@ from avssl.decode import open_video
 from avssl.decode.reader import Reader
 from avssl.downstream.localizer import THOROUGH, Localizer
 from avssl.errors import InputError
-from avssl.files import replacing, write_json
+from avssl.files import check_target, replacing, write_json
 from avssl.prepare.analysis import Bars
 from avssl.progress import progress_bar
 from avssl.run.folder import HEAD_FILE
@@ -329,6 +329,8 @@ def command(arguments: Sequence[str]) -> int:
     out = Path(options.out or f"{Path(options.video).stem}_sound.mp4")
     if out.suffix != ".mp4":
         raise InputError(f"{out}: the video that is written must end in .mp4")
+    for path in filter(None, (out, options.csv, options.json)):
+        check_target(path)
     with threads_beside_loaders(Processes(device=torch.device("cpu"))):
         located = localize_video(
             load_localizer(options.run, **how), options.video, out=out, quiet=options.quiet

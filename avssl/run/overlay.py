@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from avssl.decode.reader import Reader
 from avssl.errors import AvsslError
-from avssl.files import PARTIAL_SUFFIX
+from avssl.files import PARTIAL_SUFFIX, check_target, note_target
 
 _COPIED = ("aac", "mp3", "ac3", "eac3", "alac")
 """Sound that an mp4 holds as it is, where its times are whole samples; any other is coded again as
@@ -25,7 +25,7 @@ class OverlayWriter:
     """Writes an mp4 (H.264, the frames' own times) with its source's sound, all or nothing."""
 
     def __init__(self, path: str | os.PathLike[str], *, source: str | Path, reader: Reader) -> None:
-        self.target = Path(path)
+        self.target = check_target(path)
         self.target.parent.mkdir(parents=True, exist_ok=True)
         self._partial = self.target.with_name(f".{self.target.stem}{PARTIAL_SUFFIX}.mp4")
         self._source = os.fspath(source)
@@ -120,6 +120,7 @@ class OverlayWriter:
                 raise AvsslError(f"{self._source}: its sound cannot be kept ({error})") from error
         self._out.close()
         self._out = None
+        note_target(self.target)
         self._partial.replace(self.target)
 
     def abandon(self) -> None:

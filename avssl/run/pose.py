@@ -15,7 +15,7 @@ from avssl.decode import open_video
 from avssl.downstream.keypoints import Keypoints
 from avssl.downstream.pose_model import Pose
 from avssl.errors import InputError
-from avssl.files import replacing
+from avssl.files import check_target, replacing
 from avssl.progress import progress_bar
 from avssl.run.folder import HEAD_FILE
 from avssl.run.overlay import OverlayWriter
@@ -150,6 +150,8 @@ def command(arguments: Sequence[str]) -> int:
     if out.suffix != ".mp4":
         raise InputError(f"{out}: the video that is written must end in .mp4")
     table = Path(options.csv) if options.csv else out.with_suffix(".csv")
+    for path in (out, table):
+        check_target(path)
     with threads_beside_loaders(Processes(device=torch.device("cpu"))):
         joints = predict_video(
             load_pose(options.run),

@@ -72,7 +72,7 @@ WRONG = {
     "typo in a flag": (["--task.contarst", "3"], "did you mean --task.contrast?"),
     "typo in a run flag": (["--stesp", "3"], "did you mean --steps?"),
     "wrong type": (["--steps", "1.5"], "--steps"),
-    "wrong choice": (["--precision", "fp16"], "Expected one of ('fp32', 'bf16')"),
+    "wrong choice": (["--precision", "fp16"], "must be one of 'fp32', 'bf16'"),
     "a task's own rule": (["--task.contrast", "-3"], "task.contrast -3.0: must be 0 or more"),
     "a rule of the run": (["--accumulate", "3"], "accumulate 3: must divide batch_size 8"),
     "no such recipe": (["--recipe", "smal"], "did you mean 'small'?"),
