@@ -13,7 +13,7 @@ import contextlib
 import functools
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,18 +100,29 @@ def make_example(
     return plan, task.transform(clips, plan, transform_rng)
 
 
-def items_of(task: Any, catalog: Catalog) -> dict[str, NDArray[np.int64]]:
+def items_of(
+    task: Any, catalog: Catalog, *, names: Sequence[str] | None = None
+) -> dict[str, NDArray[np.int64]]:
     """Gives name → rows to sample from, for each of several tasks; {"": rows} of one alone.
+
+    Args:
+        task: one, or several.
+        catalog: the rows.
+        names: of several tasks, those that are asked; None: all.
 
     Raises:
         InputError: no row can be used; of several tasks, names the one.
     """
     found = {}
     for name, part in parts_of(task).items():
+        if names is not None and name not in names:
+            continue
         try:
             found[name] = part.items(catalog)
         except InputError as error:
-            raise InputError(f"{name}: {error}" if name else str(error)) from error
+            # a flag of a task has its name in it where there are several
+            told = str(error).replace("--task.", f"--task.{name}.") if name else str(error)
+            raise InputError(f"{name}: {told}" if name else told) from error
     return found
 
 
@@ -137,6 +148,7 @@ class Batches(Dataset):
         seed: int,
         share: Share,
         num_evaluation_samples: int = 0,
+        evaluated: Sequence[str] | None = None,
     ) -> None:
         """Plans nothing yet.
 
@@ -147,13 +159,16 @@ class Batches(Dataset):
             seed: of the run; evaluation has its own.
             share: the part of every batch that this process makes.
             num_evaluation_samples: size of the evaluation.
+            evaluated: names of those of several tasks that are evaluated; None: all.
 
         Raises:
             InputError: no row can be used for the task.
         """
         self.task, self.train, self.validation = task, train, validation
         self.seed, self.share = seed, share
-        held_out = {} if validation is None else items_of(task, validation)
+        held_out = {} if validation is None else items_of(task, validation, names=evaluated)
+        self.evaluated = tuple(held_out)
+        """Names of the tasks that are evaluated."""
         self.parts = {
             name: _Part(
                 task=parts_of(task)[name],

@@ -211,7 +211,8 @@ class Multi(MultiKnobs):
         return {f"{name}/{key}": value for key, value in found.items()}
 
     def scores(self, columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
-        """Gives "TASK/SCORE" → figure, of every task."""
+        """Gives "TASK/SCORE" → figure, of every task that has columns: one that finds nothing to
+        be evaluated on has none."""
         found: dict[str, float] = {}
         for name, task in self.parts.items():
             own = {
@@ -219,7 +220,8 @@ class Multi(MultiKnobs):
                 for key, column in columns.items()
                 if key.startswith(f"{name}/")
             }
-            found |= {f"{name}/{key}": value for key, value in task.scores(own).items()}
+            if own:
+                found |= {f"{name}/{key}": value for key, value in task.scores(own).items()}
         return found
 
     def trivial(self, catalog: Catalog) -> dict[str, float]:

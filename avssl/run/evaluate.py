@@ -1,6 +1,6 @@
 """Scores on the fixed samples of the validation split."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,9 +14,21 @@ from avssl.task import Learner, task_of
 
 @torch.no_grad()
 def evaluate(
-    learner: Learner, stream: Iterator[dict[str, Tensor]], config: TrainConfig, here: Processes
+    learner: Learner,
+    stream: Iterator[dict[str, Tensor]],
+    config: TrainConfig,
+    here: Processes,
+    *,
+    evaluated: Sequence[str],
 ) -> dict[str, float]:
     """Evaluates on the samples that come next in `stream`, in evaluation mode.
+
+    Args:
+        learner: the networks.
+        stream: gives the batches of `evaluation_keys`.
+        config: the run.
+        here: the processes.
+        evaluated: see `avssl.data.Batches.evaluated`.
 
     Returns:
         The mean loss, and the task's scores from the metrics of all samples of all processes. Of
@@ -26,7 +38,7 @@ def evaluate(
     learner.eval()
     columns: dict[str, list[np.ndarray]] = {}
     losses: dict[str, list[float]] = {}
-    for _ in evaluation_keys(config):
+    for _ in evaluation_keys(config, evaluated):
         batch = to_device(next(stream), here.device)
         with autocast(config, here.device):
             out = learner.outputs(batch)

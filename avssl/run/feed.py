@@ -1,7 +1,7 @@
 """Which batches a run asks for, in which order, and how they reach the device."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def make_batches(
     quiet: bool,
     kept: Path | None = None,
 ) -> Batches:
-    """Joins task and data; where no validation clip can be used, says so and does not evaluate.
+    """Joins task and data; a task that cannot use a validation clip is named and not evaluated.
 
     Args:
         config: the run.
@@ -75,26 +75,37 @@ def make_batches(
             f"({here.num} × {config.accumulate})"
         )
     validation = catalog.select(split="validation") if config.num_evaluation_samples else None
-    if validation is not None:
+    evaluated = []
+    for name in parts_of(config.task):
         try:
-            items_of(config.task, validation)
+            if validation is not None:
+                items_of(config.task, validation, names=[name])
+            evaluated.append(name)
         except InputError as error:
-            validation = None
             if not quiet:
-                folder.say(f"no evaluation, the validation split cannot be used: {error}")
+                folder.say(_not_evaluated(name, error))
     make: Any = Batches if kept is None else lambda **own: KeptBatches(kept, **own)
     return make(
         task=config.task,
         train=catalog.select(split="train"),
-        validation=validation,
+        validation=validation if evaluated else None,
         seed=config.seed,
         share=Share(batch_size=config.batch_size, rank=here.rank, num_processes=here.num),
         num_evaluation_samples=config.num_evaluation_samples,
+        evaluated=evaluated,
     )
 
 
+def _not_evaluated(name: str, error: InputError) -> str:
+    """Gives the reason without its way out, which is about a whole data set: settings that make
+    training clips usable do not fill a validation split."""
+    why = str(error).partition("; ")[0].removeprefix(f"{name}: ")
+    of = f" of {name}" if name else ""
+    return f"no evaluation{of}: {why} (validation split); with more videos prepared there is one"
+
+
 def batch_keys(
-    config: TrainConfig, turns: Turns, *, start: int, evaluates: bool
+    config: TrainConfig, turns: Turns, *, start: int, evaluated: Sequence[str]
 ) -> Iterator[BatchKey]:
     """Gives the batches from step `start` on, evaluations included, in the order of their use.
 
@@ -104,16 +115,16 @@ def batch_keys(
     for step in range(start, config.steps):
         name, number = turns.at(step)
         yield BatchKey(split="train", task=name, number=number)
-        if evaluates and due(config.evaluate_every, step + 1, config):
-            yield from evaluation_keys(config)
+        if evaluated and due(config.evaluate_every, step + 1, config):
+            yield from evaluation_keys(config, evaluated)
 
 
-def evaluation_keys(config: TrainConfig) -> list[BatchKey]:
-    """Gives the batches of one evaluation: of each task in its turn."""
+def evaluation_keys(config: TrainConfig, evaluated: Sequence[str]) -> list[BatchKey]:
+    """Gives the batches of one evaluation: of each task of `Batches.evaluated` in its turn."""
     count = math.ceil(config.num_evaluation_samples / config.batch_size)
     return [
         BatchKey(split="validation", task=name, number=number)
-        for name in parts_of(config.task)
+        for name in evaluated
         for number in range(count)
     ]
 

@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from avssl import __version__
 from avssl.catalog import Catalog
 from avssl.config import FILE_NAME, TrainConfig, differences, read_config, write_config
+from avssl.data import Batches
 from avssl.errors import AvsslError, InputError
 from avssl.files import replacing, write_json
 from avssl.run.checkpoint import list_checkpoints, read_facts, sweep
 from avssl.run.parallel import Processes
-from avssl.task import Learner, describe
+from avssl.task import Learner, describe, parts_of
 
 RUN_FILE = "run.json"
 HEAD_FILE = "head.safetensors"
@@ -181,11 +182,15 @@ class Notes:
         here: Processes,
         *,
         catalog: Catalog,
-        validation: Catalog | None,
+        batches: Batches,
         learner: Learner,
     ) -> None:
         self._config, self._here = config, here
-        self.trivial = {} if validation is None else config.task.trivial(validation)
+        self.trivial: dict[str, float] = {
+            f"{name}/{key}" if name else key: value
+            for name in batches.evaluated
+            for key, value in parts_of(config.task)[name].trivial(batches.validation).items()
+        }
         """Scores of the best blind guess on the validation split."""
         self._facts: dict[str, Any] = {
             "task": config.task.name,

@@ -55,7 +55,7 @@ def evaluate_pretext(
         share=Share(batch_size=config.batch_size),
         num_evaluation_samples=num_samples,
     )
-    keys = evaluation_keys(config)
+    keys = evaluation_keys(config, batches.evaluated)
     with progress_bar("pretext", total=len(keys), unit="batch", quiet=quiet) as bar:
 
         def stream() -> Any:
@@ -63,7 +63,10 @@ def evaluate_pretext(
                 yield batches[key]
                 bar.advance()
 
-        scores = evaluate(learner, stream(), config, Processes(device=torch.device("cpu")))
+        scores = evaluate(
+            learner, stream(), config, Processes(device=torch.device("cpu")),
+            evaluated=batches.evaluated,
+        )  # fmt: skip
     return {
         "task": config.task.name,
         "num_clips": len(catalog),

@@ -139,7 +139,6 @@ def _train(
     if hasattr(config.task, "completed"):
         config = dataclasses.replace(config, task=config.task.completed(catalog))
     batches = make_batches(config, catalog, here, quiet=quiet, kept=kept)
-    evaluates = batches.validation is not None
 
     learner = build_learner(config)
     handed_on = copy.deepcopy(learner.encoders)
@@ -147,9 +146,7 @@ def _train(
     learner = _laid_out(learner.to(here.device), config)
     ema = copy.deepcopy(learner).eval().requires_grad_(False) if config.ema_decay else None
     folder.claim(config, here)
-    notes = folder.Notes(
-        config, here, catalog=catalog, validation=batches.validation, learner=learner
-    )
+    notes = folder.Notes(config, here, catalog=catalog, batches=batches, learner=learner)
     if config.compile:
         learner.compile()
     wrapped = wrap(learner, parallel=config.parallel, processes=here)
@@ -182,7 +179,7 @@ def _train(
             keep = config.keep_checkpoints
             checkpoint.save(directory, state, step=done, facts=facts, keep=keep)
 
-    keys = batch_keys(config, turns, start=start, evaluates=evaluates)
+    keys = batch_keys(config, turns, start=start, evaluated=batches.evaluated)
     pin = here.device.type == "cuda"
     wanted = choose_num_workers(config.workers, num_processes=here.num, on_gpu=pin)
     workers, ahead = turns.workers_and_prefetch(wanted)
@@ -244,8 +241,8 @@ def _train(
                     log.timings(clock.read(), step=done)
                     bar.say(f"loss {means['loss']:.3f}")
                 sums = {}
-            if evaluates and due(config.evaluate_every, done, config):
-                scores = evaluate(ema or learner, stream, config, here)
+            if batches.evaluated and due(config.evaluate_every, done, config):
+                scores = evaluate(ema or learner, stream, config, here, evaluated=batches.evaluated)
                 log.metrics(scores, step=done, split="validation")
                 if not quiet:
                     bar.print(f"step {done}: {folder.beside_trivial(scores, notes.trivial)}")

@@ -127,7 +127,7 @@ def test_loaders_never_ask_for_a_step_that_is_not_known(workers, steps, start, s
         "turns/scales": torch.ones(2).double(),
     })  # fmt: skip
     workers, prefetch = turns.workers_and_prefetch(workers)
-    keys = batch_keys(config, turns, start=start, evaluates=sent)
+    keys = batch_keys(config, turns, start=start, evaluated=NAMES if sent else ())
     waiting = list(itertools.islice(keys, workers * prefetch))
     done = start
     while done < 60:  # a loader asks for one more before it hands one over
@@ -140,11 +140,11 @@ def test_loaders_never_ask_for_a_step_that_is_not_known(workers, steps, start, s
 def test_the_batches_that_are_measured_come_first() -> None:
     config = _config(**{"task.balance": "loss-scale"})
     first = [BatchKey(split="train", task=name, number=0) for name in NAMES]
-    keys = batch_keys(config, _turns(config), start=0, evaluates=False)
+    keys = batch_keys(config, _turns(config), start=0, evaluated=())
     assert [next(keys), next(keys)] == first
     assert next(keys) in first  # the first step has the same batch again
     config = replaced(config, {"steps": 20})
-    again = batch_keys(config, _turns(config), start=3, evaluates=False)
+    again = batch_keys(config, _turns(config), start=3, evaluated=())
     assert len(list(again)) == 17  # none is measured twice
 
 

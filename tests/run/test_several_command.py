@@ -7,7 +7,9 @@ import pytest
 
 from avssl.cli import main
 from avssl.config import read_config
+from avssl.errors import InputError
 from avssl.run.log import last_scores
+from avssl.run.train import train
 
 TOYS = ["toy", "toy-rows"]
 
@@ -82,6 +84,42 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(name, toy, toy_data, tmp_path
     error = capsys.readouterr().err
     assert message in error and error.strip().count("\n") == 0
     assert not (tmp_path / "run").exists()
+
+
+def test_a_task_without_validation_clips_is_named_and_the_others_are_evaluated(
+    make_several, toy, monkeypatch, capsys
+) -> None:
+    plain = toy.Rows.items
+
+    def none_to_validate(self, catalog):
+        if len(catalog) < 13:
+            raise InputError(
+                "all clips are of one group; prepare more, or give --task.others clips"
+            )
+        return plain(self, catalog)
+
+    monkeypatch.setattr(toy.Rows, "items", none_to_validate)
+    config = make_several()
+    train(config)
+    said = capsys.readouterr().err
+    assert "no evaluation of toy-rows: all clips are of one group (validation split)" in said
+    assert "--task.others" not in said and "toy/accuracy" in said
+    scores = last_scores(config.out)
+    assert set(scores) == {"loss", "toy/loss", "toy/accuracy"}
+    assert scores["loss"] == scores["toy/loss"]
+    notes = json.loads((Path(config.out) / "run.json").read_text())
+    assert notes["trivial"] == {"toy/accuracy": 0.5}
+    monkeypatch.setattr(toy.Toy, "items", none_to_validate)
+    config = make_several("neither")
+    train(config)
+    assert "no evaluation of toy:" in capsys.readouterr().err and not last_scores(config.out)
+
+    def none(self, catalog):
+        raise InputError("all clips are of one group; give --task.others clips")
+
+    monkeypatch.setattr(toy.Rows, "items", none)  # a flag that there is, of several tasks
+    with pytest.raises(InputError, match=r"^toy-rows: .*give --task\.toy-rows\.others clips$"):
+        train(make_several("none"), quiet=True)
 
 
 def test_help_lists_the_knobs_of_each_task(toy, capsys) -> None:
