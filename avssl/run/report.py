@@ -43,7 +43,7 @@ from avssl.run.report_results import (
     result_section,
 )
 from avssl.run.report_samples import Picture, frame_sheet, sample_sheet
-from avssl.run.results import Result, pointer, read_results, results_in
+from avssl.run.results import Result, pointer, problems_in, read_results, results_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +249,7 @@ def _run_section(
         audits=tuple(section for one, section in sections if one.kind == "audit"),
         pictures=tuple(pictures),
         videos=tuple(videos),
-        media_notes=tuple(problems),
+        media_notes=(*(f"Left out: {one}" for one in problems_in(directory)), *problems),
         samples=tuple(samples),
         samples_note=samples_note,
         configuration=tuple(configuration_facts(config, directory)),

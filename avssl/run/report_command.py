@@ -1,6 +1,7 @@
 """`avssl report RUN… -o report.html`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,8 +35,11 @@ def report(arguments: Sequence[str]) -> int:
     options = parser.parse_args(list(arguments))
 
     from avssl.run.report import write_report
+    from avssl.run.results import problems_in
 
     out_path = Path(options.out) if options.out else Path(options.runs[0]) / "report.html"
     written = write_report(options.runs, out_path, media=not options.no_media, more=options.add)
+    for line in (line for run in options.runs for line in problems_in(run)):
+        print(f"left out: {line}", file=sys.stderr)
     print(written)
     return 0

@@ -22,8 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from avssl.errors import InputError
+from avssl.run.eval_command import EVALUATORS
 
 NOT_RUN = "not run"
+_NAMES = (*EVALUATORS, "audit")
+"""What the files of results begin with."""
 NOT_RESULTS = ("config.json", "run.json", "curve_setting.json")
 
 
@@ -163,14 +166,37 @@ def read_results(path: str | os.PathLike[str]) -> list[Result]:
 
 def results_in(directory: str | os.PathLike[str]) -> list[Result]:
     """Gives the tables of all result files that lie in a run's folder, in order of their names."""
+    return _read_all(directory)[0]
+
+
+def problems_in(directory: str | os.PathLike[str]) -> list[str]:
+    """Gives a line for each file in a run's folder that should be a result and cannot be read.
+
+    That is what is no JSON, and what has an evaluator's name; any other JSON is somebody else's.
+    """
+    return _read_all(directory)[1]
+
+
+def _read_all(directory: str | os.PathLike[str]) -> tuple[list[Result], list[str]]:
     found: list[Result] = []
+    problems: list[str] = []
     for path in sorted(Path(directory).glob("*.json")):
-        if path.name not in NOT_RESULTS and not path.name.endswith("_encoder.json"):
-            try:
-                found += read_results(path)
-            except InputError:
-                continue  # a file of another kind
-    return found
+        if path.name in NOT_RESULTS or path.name.endswith("_encoder.json") or path.is_dir():
+            continue
+        try:
+            found += read_results(path)
+        except InputError as error:
+            if path.stem.partition("_")[0] in _NAMES or not _is_json(path):
+                problems.append(str(error))
+    return found, problems
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def rows_of(

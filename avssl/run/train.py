@@ -145,6 +145,7 @@ def _train(
     head = copy.deepcopy(learner.head) if getattr(config.task, "keeps_head", False) else None
     learner = _laid_out(learner.to(here.device), config)
     ema = copy.deepcopy(learner).eval().requires_grad_(False) if config.ema_decay else None
+    begun = (directory / folder.RUN_FILE).is_file()
     folder.claim(config, here)
     notes = folder.Notes(config, here, catalog=catalog, batches=batches, learner=learner)
     if config.compile:
@@ -167,6 +168,8 @@ def _train(
         }
         if not quiet and start < config.steps:
             folder.say(f"{directory}: goes on after step {start}")
+    elif begun and not quiet:
+        folder.say(f"{directory}: has no checkpoint to go on from; begins again at step 0")
 
     def save(done: int) -> None:
         log.flush()

@@ -144,6 +144,17 @@ def test_resume_reads_the_newest_checkpoint_and_old_ones_go(make_config) -> None
     assert len(checkpoint.list_checkpoints(keep_all.out)) == 3
 
 
+def test_a_run_without_a_checkpoint_says_that_it_begins_again(make_config, capsys) -> None:
+    config = make_config(steps=3)
+    train(config)
+    assert "begins again" not in capsys.readouterr().err
+    shutil.rmtree(Path(config.out) / "checkpoints")
+    resume(config.out)
+    assert "has no checkpoint to go on from; begins again at step 0" in capsys.readouterr().err
+    resume(config.out)
+    assert "begins again" not in capsys.readouterr().err
+
+
 def test_a_run_killed_while_it_handed_on_its_encoder_finishes(make_config) -> None:
     config = make_config(steps=4)
     train(config, quiet=True)

@@ -164,6 +164,31 @@ def test_a_run_that_has_only_begun(run: Path) -> None:
     assert len(page.images) == 12 + 3
 
 
+def test_training_alone_is_no_evaluation(run: Path) -> None:
+    path = run / "metrics.jsonl"
+    lines = [line for line in path.read_text().splitlines() if '"validation"' not in line]
+    path.write_text("\n".join(lines) + "\n")
+    page = _page(run)
+    assert "No evaluation yet" in page.text
+    assert "Last evaluation" not in page.text and "blind guess 0.5" not in page.text
+
+
+def test_a_broken_result_is_named_and_a_strange_file_is_not(run: Path, capsys) -> None:
+    (run / "neighbours_test.json").write_text('{"rows": 1')
+    (run / "probe_test.json").write_text('{"hello": 1}')
+    (run / "mine.json").write_text('{"hello": 1}')
+    assert main(["report", str(run), "-o", str(run.parent / "r.html")]) == 0
+    told = capsys.readouterr().err
+    text = (run.parent / "r.html").read_text()
+    for said in (told, text):
+        assert "neighbours_test.json: not a readable JSON file" in said
+        assert "probe_test.json: not the result of an evaluator" in said
+        assert "mine.json" not in said
+    assert "replaced" not in told
+    assert main(["report", str(run), "-o", str(run.parent / "r.html")]) == 0
+    assert f"replaced {run.parent / 'r.html'}\n" in capsys.readouterr().err
+
+
 def test_a_line_cut_off_by_a_crash_is_left_out(run: Path) -> None:
     with (run / "metrics.jsonl").open("a") as stream:
         stream.write('{"step": 150, "split": "validation", "balanced_acc')
