@@ -90,9 +90,10 @@ class TrainConfig:
     out: str
     """Folder of the run."""
     recipe: str = ""
-    """Name of the recipe that the settings started from (a note; it changes nothing)."""
+    """Recipe that the settings start from, one of those above; a flag that is given comes first."""
     vision: str = "resnet18"
-    """Vision encoder by name: any of timm's, `caffenet`, or a clip model of pytorchvideo."""
+    """Vision encoder by name: one of avssl's own (`small`, `small-bn`, `small-vit`, `caffenet` …),
+    any of timm's, or a clip model of pytorchvideo; see docs/models.md."""
     sound: str = "small"
     """Sound encoder by name, where the task hears; see docs/audio_visual.md."""
     init: str = ""

@@ -246,7 +246,7 @@ class _Guarded(Dataset):
     def __getitem__(self, key: BatchKey) -> Any:
         try:
             return self.batches[key]
-        except AvsslError as error:
+        except (AvsslError, MemoryError) as error:
             return error
 
 
@@ -272,6 +272,7 @@ def load(
 
     Raises:
         MediaError: a file cannot be read; names it and the reason.
+        MemoryError: a batch is too large for the memory.
         AvsslError: a worker died (for example for want of memory).
     """
     loader = DataLoader(
@@ -288,7 +289,7 @@ def load(
     try:
         with dead_workers_in_one_line():
             while (batch := next(stream, None)) is not None:
-                if isinstance(batch, AvsslError):
+                if isinstance(batch, AvsslError | MemoryError):
                     raise batch
                 yield batch
     finally:
@@ -312,7 +313,7 @@ def dead_workers_in_one_line() -> Iterator[None]:
             raise
         raise AvsslError(
             f"a process that makes batches died ({str(error).splitlines()[0]}); often memory: "
-            "try fewer --workers, or a larger /dev/shm"
+            "try a smaller --batch-size, fewer --workers, or a larger /dev/shm"
         ) from error
 
 

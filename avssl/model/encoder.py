@@ -10,6 +10,7 @@ and deviation are the encoder's own business: it normalises on the device.
 """
 
 import contextlib
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
@@ -159,8 +160,16 @@ class TimmParts:
     width: int
 
 
-def timm_parts(name: str, *, pretrained: bool, channels: int = 3) -> TimmParts:
+def timm_parts(
+    name: str, *, pretrained: bool, channels: int = 3, own: Sequence[str] = ()
+) -> TimmParts:
     """Builds a network of timm without its classifier.
+
+    Args:
+        name: timm's.
+        pretrained: with published weights.
+        channels: of the input.
+        own: names written here, which may have been meant too.
 
     Raises:
         InputError: no such network, or one without named stages.
@@ -169,8 +178,10 @@ def timm_parts(name: str, *, pretrained: bool, channels: int = 3) -> TimmParts:
     from timm.models import is_model_in_modules
 
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3]) or "see timm.list_models()"
-        raise InputError(f"encoder {name!r}: no such network in timm; near: {near}")
+        near = difflib.get_close_matches(name, [*own, *timm.list_models()], n=3)
+        known = f"own networks: {', '.join(own)}; " if own else ""
+        hint = f"did you mean {' or '.join(near)}?" if near else f"{known}else timm.list_models()"
+        raise InputError(f"encoder {name!r}: no such network; {hint}")
     how: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
     if pretrained:
         how["pretrained_cfg_overlay"] = {"file": str(published_weights(name))}
@@ -195,8 +206,8 @@ def _parts_of(network: Any) -> TimmParts:
     )
 
 
-def _build_timm(name: str, *, pretrained: bool) -> Encoder:
-    parts = timm_parts(name, pretrained=pretrained)
+def _build_timm(name: str, *, pretrained: bool, own: Sequence[str] = ()) -> Encoder:
+    parts = timm_parts(name, pretrained=pretrained, own=own)
     published = parts.network.pretrained_cfg
     return Encoder(
         parts.network,
@@ -328,7 +339,8 @@ def build_encoder(
         plain = name.removeprefix("timm:")
         is_other = name in OWN_NETWORKS or name.startswith("pytorchvideo:")
         if not is_other:
-            return _build_timm(plain, pretrained=pretrained)
+            meant = () if name.startswith("timm:") else OWN_NETWORKS
+            return _build_timm(plain, pretrained=pretrained, own=meant)
         if pretrained:
             raise InputError(f"encoder {name!r}: there are no published weights; give a file")
         if name in OWN_NETWORKS:

@@ -99,6 +99,9 @@ def split_name(name: str) -> tuple[str, str]:
     return front, network
 
 
+_OWN = ("small", "small-bn", "l3", "ave")
+
+
 def build_sound_encoder(name: str, *, pretrained: bool = False) -> SoundEncoder:
     """Builds a sound encoder by its name (see the file's head), weights from torch's generator.
 
@@ -113,7 +116,7 @@ def build_sound_encoder(name: str, *, pretrained: bool = False) -> SoundEncoder:
     front_end, full = FrontEnd(front), f"{front}/{network_name}"
     own = {"front_end": front_end, "name": full}
     plain = network_name.removeprefix("timm:")
-    if pretrained and network_name in ("small", "small-bn", "l3", "ave"):
+    if pretrained and network_name in _OWN:
         raise InputError(f"sound encoder {name!r}: there are no published weights; give a file")
     if network_name in ("small", "small-bn"):
         network = small.SmallNet(batch_norm=network_name == "small-bn", channels=1)
@@ -124,7 +127,7 @@ def build_sound_encoder(name: str, *, pretrained: bool = False) -> SoundEncoder:
         return SoundEncoder(tower, run=run_plain, layers=l3.layers_of(stride), width=512, **own)
     from avssl.model.encoder import timm_parts
 
-    parts = timm_parts(plain, pretrained=pretrained, channels=1)
+    parts = timm_parts(plain, pretrained=pretrained, channels=1, own=_OWN)
     return SoundEncoder(parts.network, run=parts.run, layers=parts.layers, width=parts.width, **own)
 
 

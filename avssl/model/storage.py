@@ -172,9 +172,10 @@ def load_encoder(ref: str | os.PathLike[str], stream: str = "vision") -> Encoder
         if not path.is_file():
             raise InputError(f"{folder}: a run folder without {path.name} (not finished yet?)")
     if not path.exists() and path.suffix not in (".safetensors", *PICKLE_SUFFIXES):
+        name = text.rpartition(":")[2]  # another word before the colon is a slip for these two
         raise InputError(
             f"{text}: neither a run folder nor a .safetensors file; a network by name is "
-            f"timm:{text} (published weights) or random:{text}"
+            f"timm:{name} (published weights) or random:{name}"
         )
     weights = _read_weights(path)
     described = _described(path)

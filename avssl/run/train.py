@@ -11,6 +11,7 @@ import contextlib
 import copy
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 
 from avssl.catalog import Catalog
-from avssl.config import TrainConfig
+from avssl.config import OptimConfig, TrainConfig, recipes
 from avssl.data import choose_num_workers, dead_workers_in_one_line, load
 from avssl.errors import AvsslError, InputError
 from avssl.progress import progress_bar
@@ -69,6 +70,7 @@ def train(config: TrainConfig, *, quiet: bool = False, kept_batches: Path | None
         torch.random.fork_rng(),
         StopSignals() as signals,
         dead_workers_in_one_line(),
+        _want_of_memory_in_one_line(config),
         threads_beside_loaders(here),
     ):
         return _train(config, here, signals, quiet=quiet, kept=kept_batches)
@@ -285,7 +287,32 @@ def _laid_out(learner: Learner, config: TrainConfig) -> Learner:
 
 def _not_finite(step: int, config: TrainConfig) -> AvsslError:
     where = f"step {step + 1}" if step >= 0 else "another process"
-    return AvsslError(
-        f"{where}: the loss is not finite; the checkpoints before it are in {config.out}. "
-        "Try a lower --optim.lr, --optim.clip-norm 1, --optim.warmup-steps, or --precision fp32"
-    )
+    recipe = recipes(config.task.name).get(config.recipe)
+    usual = recipe.settings.get("optim.lr", OptimConfig.lr) if recipe else 0.0
+    lower = f"{usual:g}, the recipe's" if 0 < usual < config.optim.lr else "a tenth of it"
+    ways = [f"--optim.lr {config.optim.lr:g} may be too high: try {lower}", "--optim.clip-norm 1"]
+    if not config.optim.warmup_steps:
+        ways.append("--optim.warmup-steps 100")
+    if config.precision != "fp32":
+        ways.append("--precision fp32")
+    saved = checkpoint.list_checkpoints(config.out)
+    last = f"; {saved[-1].name} in {config.out} is from before it" if saved else ""
+    return AvsslError(f"{where}: the loss is not finite; {', or '.join(ways)}{last}")
+
+
+@contextlib.contextmanager
+def _want_of_memory_in_one_line(config: TrainConfig) -> Iterator[None]:
+    """Says in one line that a batch or the networks do not fit."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        words = str(error)
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and (
+            "can't allocate memory" not in words
+        ):
+            raise
+        raise AvsslError(
+            f"out of memory ({words.splitlines()[0]}); try a --batch-size below "
+            f"{config.batch_size}, more --accumulate (now {config.accumulate}), or a smaller "
+            "network"
+        ) from error

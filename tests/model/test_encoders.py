@@ -129,9 +129,12 @@ def test_a_seed_fixes_the_weights_and_leaves_torchs_generator_alone() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("resnet19", "no such network in timm; near"),
+        ("resnet19", "no such network; did you mean resnet18"),
+        ("resnet1888", "no such network; did you mean resnet18 or"),
+        ("smal", "no such network; did you mean small or small-bn"),
+        ("xyzzy", "own networks: small, small-bn"),
         ("pytorchvideo:slowfast_r50", "must be one of slow_r50"),
-        ("timm:small", "no such network in timm"),
+        ("timm:small", "no such network; did you mean"),
     ],
 )
 def test_unknown_names_are_refused_in_one_line(name: str, message: str) -> None:

@@ -71,7 +71,8 @@ def test_files_go_both_ways(tmp_path: Path) -> None:
     [
         ("l4/small", "write FRONT/NETWORK with one of l3"),
         ("l3/", "write FRONT/NETWORK"),
-        ("l3/resnet1800", "no such network in timm"),
+        ("l3/resnet1800", "no such network; did you mean resnet18"),
+        ("smal", "did you mean small"),
     ],
 )
 def test_unknown_names_are_refused_in_one_line(name: str, message: str) -> None:

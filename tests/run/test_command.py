@@ -157,9 +157,35 @@ def test_a_loss_that_is_not_finite_names_the_step_and_is_exit_code_1(
     assert main([*words, "--task.nan-from", "2", "--save-every", "1"]) == 1
     error = capsys.readouterr().err
     assert "step 3: the loss is not finite" in error and "Traceback" not in error
+    assert "--optim.lr 0.003 may be too high: try a tenth of it" in error
+    assert "step_00000002.safetensors" in error  # what there is from before
     assert [p.name for p in sorted((tmp_path / "run" / "checkpoints").iterdir())] == [
         "step_00000001.safetensors", "step_00000002.safetensors",
     ]  # fmt: skip
+
+
+def test_a_rate_far_above_the_recipes_is_named(words, capsys) -> None:
+    assert main([*words, "--optim.lr", "1e30"]) == 1
+    error = capsys.readouterr().err
+    assert "--optim.lr 1e+30 may be too high: try 0.003, the recipe's" in error
+    assert "is from before it" not in error
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_batch_that_fits_into_no_memory_is_one_line(words, workers, capsys) -> None:
+    huge = str(8 * 10**13)
+    assert main([*words, "--batch-size", huge, "--workers", str(workers)]) == 1
+    error = capsys.readouterr().err
+    assert "out of memory" in error and f"try a --batch-size below {huge}" in error
+    assert "Traceback" not in error
+
+
+def test_help_says_what_recipe_and_vision_are(toy, capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "toy", "--help"])
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "changes nothing" not in text and "Recipe that the settings start from" in text
+    assert "small-bn" in text and "docs/models.md" in text
 
 
 @pytest.mark.parametrize("workers", [0, 2])
