@@ -94,6 +94,21 @@ def test_links_lead_to_files(root: Path, name: str) -> None:
     assert not broken
 
 
+def test_papers_are_cited_by_their_authors_and_no_file_that_is_not_here(root: Path, capsys) -> None:
+    from avssl.cli import main
+    from avssl.downstream import RECIPES
+    from avssl.run.eval_command import EVALUATORS
+
+    for page in (root / "README.md", *(root / "datasets").rglob("*.md")):
+        assert "papers.md" not in page.read_text(), page
+    for name, recipes in RECIPES.items():
+        assert not [r.about for r in recipes.values() if "papers.md" in r.about], name
+    for name in EVALUATORS:
+        with pytest.raises(SystemExit):
+            main(["eval", name, "--help"])
+        assert "papers.md" not in capsys.readouterr().out, name
+
+
 def test_every_page_of_the_docs_is_in_the_index(root: Path) -> None:
     listed = set(LINK.findall((root / "docs" / "index.md").read_text()))
     found = {page.name for page in (root / "docs").glob("*.md")} - {"index.md"}

@@ -57,12 +57,12 @@ RECIPES = {
             "optim.step_factor": 0.1,
             "evaluate_every": 2_000,
         },
-        about="Shuffle and Learn's fine-tuning (papers.md §1.4: RGB frames, fc8 begun anew, the "
-        "protocol of Simonyan and Zisserman): 227 of 256 px, batch 256, 1e-2, down after 14 of 20 "
-        "thousand steps; from nothing they train 80 thousand, down after 50 and 70 (--steps 80000 "
-        "--optim.step-at 50000 70000). Batch, rates and steps are from memory of 1406.2199; weight "
-        "decay and colours are ours. Published, mean of three divisions of UCF101: 50.2, from "
-        "nothing 38.6, ImageNet 67.1. Made for a GPU.",
+        about="Shuffle and Learn's fine-tuning (Misra, Zitnick, Hebert, ECCV 2016: RGB frames, fc8 "
+        "begun anew, the protocol of Simonyan and Zisserman, NIPS 2014): 227 of 256 px, batch 256, "
+        "1e-2, down after 14 of 20 thousand steps; from nothing they train 80 thousand, down after "
+        "50 and 70 (--steps 80000 --optim.step-at 50000 70000). Batch, rates and steps are from "
+        "memory of arXiv 1406.2199; weight decay and colours are ours. Published, mean of three "
+        "divisions of UCF101: 50.2, from nothing 38.6, ImageNet 67.1. Made for a GPU.",
     ),
     "clip": Recipe(
         task=Action(

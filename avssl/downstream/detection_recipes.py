@@ -52,10 +52,10 @@ RECIPES = {
             "optim.step_factor": 0.1,
         },
         about="Faster R-CNN on VOC07 trainval (Ren 2015): one map of stride 16, anchors of 128, "
-        "256 and 512 px, 1e-3 for 60 k steps, 1e-4 for 20 k, mirrored. The papers of §5.3 (papers."
-        "md) used Fast R-CNN on AlexNet with ready proposals, so figures compare by order, not by "
-        "value. Ours: canvas of 800 x 600 px, 2 pictures a step, 2000 proposals in testing too. "
-        "Made for a GPU.",
+        "256 and 512 px, 1e-3 for 60 k steps, 1e-4 for 20 k, mirrored. The papers on pretext tasks "
+        "(Doersch 2015, Noroozi 2016, Gidaris 2018) used Fast R-CNN on AlexNet with ready "
+        "proposals, so figures compare by order, not by value. Ours: canvas of 800 x 600 px, 2 "
+        "pictures a step, 2000 proposals in testing too. Made for a GPU.",
     ),
 }
 """Name → recipe."""

@@ -53,8 +53,9 @@ RECIPES = {
             "optim.step_at": (15_750, 21_000),
             "optim.step_factor": 0.1,
         },
-        about="ResNet-50 at 256 x 256 as papers.md §4.5 gives it (Adam 1e-3, down at 90 and 120 of "
-        "140 epochs of MPII's 22 thousand people); made for a GPU.",
+        about="ResNet-50 at 256 x 256 by the released settings of Xiao, Wu and Wei (ECCV 2018; "
+        "Adam 1e-3, down at 90 and 120 of 140 epochs of MPII's 22 thousand people). Made "
+        "for a GPU.",
     ),
     "paper": Recipe(
         task=Keypoints(
@@ -78,8 +79,9 @@ RECIPES = {
             "optim.weight_decay": 5e-4,
         },
         about="Coordinate regression on crops around the true joints, as Shuffle and Learn's "
-        "authors did (papers.md §1.5): crop 1.5 to 2 times the joints' box, mirrored with p = 1/2, "
-        "batch 32. Learning rate and steps are ours. Made for a GPU.",
+        "authors did (Misra, Zitnick, Hebert, ECCV 2016, their released code): crop 1.5 to 2 times "
+        "the joints' box, mirrored with p = 1/2, batch 32. Learning rate and steps are ours. Made "
+        "for a GPU.",
     ),
 }
 """Name → recipe."""

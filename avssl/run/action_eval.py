@@ -2,8 +2,8 @@
 
     a video ─ 25 frames × (middle and corners, mirrored) ─ softmax ─ mean ─ the class with the most
 
-Protocol: papers.md §1.4 (Simonyan, Zisserman, NIPS 2014). "frame_accuracy" is the share of single
-views that are right by themselves: what averaging adds is the difference.
+Protocol: Simonyan and Zisserman, NIPS 2014. "frame_accuracy" is the share of single views that are
+right by themselves: what averaging adds is the difference.
 """
 
 import argparse
