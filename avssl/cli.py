@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from avssl.errors import AvsslError
+from avssl.errors import AvsslError, InputError
 from avssl.files import check_target, watching_targets
 from avssl.usage import errors_in_one_line
 
@@ -42,12 +42,15 @@ def usage() -> str:
     )
 
 
-def _check_out(words: Sequence[str]) -> None:
+def _check_out(command: str, words: Sequence[str]) -> None:
     """Refuses a file that cannot be written before anything is read: the work may take long."""
+    ending = {"audit": ".json", "eval": ".json"}.get(command, "")
     for word, after in itertools.pairwise([*words, ""]):
         flag, equals, value = word.partition("=")
         if flag in ("-o", "--out") and (value or after):
-            check_target(value if equals else after)
+            out = check_target(value if equals else after)
+            if not out.name.endswith(ending):  # as FILE.md it would be the table's own name
+                raise InputError(f"-o {out}: must end in {ending}; the table lies beside it as .md")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module_name, function_name = COMMANDS[words[0]][0].split(":")
     try:
         if words[0] in _OUT_IS_A_FILE:
-            _check_out(words[1:])
+            _check_out(words[0], words[1:])
         function = getattr(importlib.import_module(module_name), function_name)
         with errors_in_one_line(), watching_targets() as written:
             code = int(function(words[1:]) or 0)

@@ -24,6 +24,8 @@ WRONG = {
     "a word too many": (["eval", "probe", "r", "x", "--data", "d"], "'x' is one word too many"),
     "several flags": (["eval", "probe", "r", "--data", "d", "--l", "1"], "write it in full"),
     "a word of a sub-command": (["pose", "predikt"], "must be one of predict, curve"),
+    "the table's name": (["eval", "retrieval", "r", "--data", "d", "-o", "x.md"],
+                         "-o x.md: must end in .json"),
     "tyro, whole": (["train", "rotation", "--data", "d", "--out", "o", "--steps", "abc"],
                     "--steps 'abc': must be a whole number"),
     "tyro, number": (["train", "rotation", "--data", "d", "--out", "o", "--optim.lr", "x"],
