@@ -41,17 +41,25 @@ def _torchrun(out: Path, data: str, *more: str, command: str = "train") -> str:
         timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "find_unused" not in done.stderr
     return done.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("parallel", "layer"), [("ddp", ""), ("fsdp2", ""), ("ddp", "res3")])
-def test_two_processes_equal_one(parallel, layer, make_config, toy_data, tmp_path) -> None:
-    """Also where an earlier layer is handed on, so that later weights have no gradient."""
-    one = make_config("one", **SETTINGS, **({"task.layer": layer} if layer else {}))
+@pytest.mark.parametrize(
+    ("parallel", "changes"),
+    [
+        ("ddp", {}),
+        ("ddp", {"task.maps": True, "vision": "small-vit"}),
+        ("fsdp2", {"task.maps": True, "vision": "small-vit"}),
+    ],
+)
+def test_two_processes_equal_one(parallel, changes, make_config, toy_data, tmp_path) -> None:
+    """Also where maps are read, so that what the encoder has after them has no gradient."""
+    one = make_config("one", **SETTINGS, **changes)
     train(one, quiet=True)
     two = tmp_path / "two"
-    more = [f"--task.layer={layer}"] if layer else []
+    more = [f"--{key}" if value is True else f"--{key}={value}" for key, value in changes.items()]
     _torchrun(two, toy_data, f"--parallel={parallel}", "--accumulate=2", *more)
 
     wanted, found = (

@@ -18,7 +18,7 @@ import avssl.pretext
 from avssl.catalog import Catalog, ClipRow
 from avssl.errors import InputError, MediaError
 from avssl.records import Example, Plan
-from avssl.task import Recipe
+from avssl.task import Recipe, layer_sizes
 
 SIDE_PX = 32
 SETTINGS = {
@@ -45,6 +45,8 @@ class Toy:
     """Kind of head."""
     layer: str = ""
     """An earlier layer handed on: later weights get no gradient."""
+    maps: bool = False
+    """The last layer's maps are read instead of the vector, as tasks that draw do."""
     broken_row: int = -1
     """A row whose file cannot be read."""
     nan_from: int = -1
@@ -79,15 +81,16 @@ class Toy:
         )
 
     def head(self, widths):
-        width = widths["vision"] if not self.layer else widths[f"vision.{self.layer}.channels"]
+        width = layer_sizes(widths, self.layer)[0] if self.layer or self.maps else widths["vision"]
         layers: list[nn.Module] = [nn.Dropout(self.dropout), nn.Linear(width, 2)]
         if self.fusion == "deep":
             layers = [nn.Linear(width, 8), nn.ReLU(), nn.Linear(8, 2)]
         return nn.Sequential(*layers)
 
     def predict(self, encoders, head, batch):
-        if self.layer:
-            maps = encoders["vision"].features(batch["frames"])[self.layer]
+        if self.layer or self.maps:
+            vision = encoders["vision"]
+            maps = vision.features(batch["frames"])[self.layer or list(vision.layers)[-1]]
             return {"logits": head(maps.mean(dim=(2, 3)))}
         return {"logits": head(encoders["vision"](batch["frames"]))}
 
