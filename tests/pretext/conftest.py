@@ -1,6 +1,6 @@
 """Clips drawn in memory for the tests of tasks: something moves, nothing is decoded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,36 +42,81 @@ def draw_frame(*, row: int, time_s: float, width_px: int, height_px: int) -> np.
     return np.where(disc[None], colors[2][:, None, None], frame).astype(np.uint8)
 
 
+def _frames(row: ClipRow, times_s: Sequence[float], *, number: int) -> Clip:
+    """Draws what row `number` shows, with black bars where its row says that there are some."""
+    known = row.frame_times_s
+    found = known[np.searchsorted(known, np.array(times_s), side="right") - 1]
+    size = {"width_px": row.width_px, "height_px": row.height_px}
+    frames = np.stack([draw_frame(row=number, time_s=float(one), **size) for one in found])
+    left, top, right, bottom = row.borders_px
+    for bar in (
+        frames[..., :left],
+        frames[..., row.width_px - right :],
+        frames[..., :top, :],
+        frames[..., row.height_px - bottom :, :],
+    ):
+        bar[:] = 16
+    return Clip(frames=frames, times_s=found)
+
+
+def _sound(start_s: float, duration_s: float, rate_hz: int, *, number: int) -> Clip:
+    """Gives a tone of row `number`'s own."""
+    at_s = start_s + np.arange(round(duration_s * rate_hz)) / rate_hz
+    tone = np.sin(2 * np.pi * (200 + 50 * number) * at_s).astype(np.float32)[None]
+    return Clip(sound=Sound(samples=tone, rate_hz=rate_hz, start_s=start_s))
+
+
 def _fetch(catalog: Catalog, plan: Plan) -> list[Clip]:
-    clips = []
-    for span in plan.spans:
-        row = catalog.row(span.row)
-        if isinstance(span, FrameSpan):
-            known = row.frame_times_s
-            found = known[np.searchsorted(known, np.array(span.times_s), side="right") - 1]
-            frames = [
-                draw_frame(
-                    row=span.row,
-                    time_s=float(time_s),
-                    width_px=row.width_px,
-                    height_px=row.height_px,
-                )
-                for time_s in found
-            ]
-            clips.append(Clip(frames=np.stack(frames), times_s=found))
-        else:
-            at_s = span.start_s + np.arange(round(span.duration_s * span.rate_hz)) / span.rate_hz
-            tone = np.sin(2 * np.pi * (200 + 50 * span.row) * at_s).astype(np.float32)[None]
-            clips.append(
-                Clip(sound=Sound(samples=tone, rate_hz=span.rate_hz, start_s=span.start_s))
-            )
-    return clips
+    return [
+        _frames(catalog.row(span.row), span.times_s, number=span.row)
+        if isinstance(span, FrameSpan)
+        else _sound(span.start_s, span.duration_s, span.rate_hz, number=span.row)
+        for span in plan.spans
+    ]
+
+
+class Memory:
+    """Stands for `avssl.decode.fetch.Fetcher`: the files of a data set that has none.
+
+    Row "clip0003" shows and sounds what `fetch` draws for row 3.
+    """
+
+    def __init__(self, directory: Any) -> None:
+        pass
+
+    def frames(self, row: ClipRow, times_s: Sequence[float]) -> Clip:
+        return _frames(row, times_s, number=int(row.clip_id[4:]))
+
+    def sound(self, row: ClipRow, start_s: float, duration_s: float, rate_hz: int) -> Clip:
+        return _sound(start_s, duration_s, rate_hz, number=int(row.clip_id[4:]))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that reads a prepared set gets what `fetch` draws, in this process."""
+    from avssl.run import audit_samples
+
+    for name in ("avssl.decode.fetch", audit_samples.__name__):
+        monkeypatch.setattr(f"{name}.Fetcher", Memory)
 
 
 @pytest.fixture(scope="session")
 def fetch() -> Fetch:
     """Gives the clips of a plan: fetch(catalog, plan)."""
     return _fetch
+
+
+@pytest.fixture(scope="session")
+def barred(make_row: Callable[..., ClipRow]) -> Catalog:
+    """The clips of `held_out` with black bars above and, narrower, below."""
+    rows = [
+        make_row(number=k, num_frames=180, split="validation", borders_px=(0, 18, 0, 6))
+        for k in range(6)
+    ]
+    return Catalog.from_rows(rows)
 
 
 @pytest.fixture(scope="session")
