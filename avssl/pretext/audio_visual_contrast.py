@@ -34,7 +34,7 @@ from torch.nn import functional
 from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.model.correspondence import SimilarityMaps, Standardised, maps_and_sound
-from avssl.model.gather import all_rows
+from avssl.model.gather import all_rows, own_rows
 from avssl.model.spectrogram import Masks
 from avssl.pretext.audio_visual_guards import SHORTCUTS
 from avssl.records import Clip, Example, Plan, Shortcut
@@ -119,7 +119,7 @@ class AudioVisualContrast(AudioVisualPairs):
         seen, heard = head(*self.features(encoders, batch))
         join = head.join
         cosine = torch.einsum("ipe,ie->ip", seen, heard).amax(dim=1)
-        other = heard.detach().roll(1, 0)
+        other = _next(heard.detach(), over_all=head.training)
         shifted = torch.einsum("ipe,ie->ip", seen.detach(), other).amax(dim=1)
         again = {}
         if "other_frames" in batch:
@@ -168,11 +168,9 @@ class AudioVisualContrast(AudioVisualPairs):
         each = (each + functional.cross_entropy(logits.T, own, reduction="none")) / 2
         weight = label.float()
         contrast = (each * weight).sum() / weight.sum().clamp_min(1.0)
-        different = (batch["group"] != batch["group"].roll(1, 0)).float()
-        fitted = functional.binary_cross_entropy_with_logits(
-            out["score"].float(), batch["label"].float()
-        )
-        wrong = functional.softplus(out["shifted_score"].float()) * different
+        different = (group != group.roll(1, 0)).float()
+        fitted = functional.binary_cross_entropy_with_logits(all_rows(out["score"].float()), weight)
+        wrong = functional.softplus(all_rows(out["shifted_score"].float())) * different
         if "other_seen" in out:
             for one, other in (("seen", "other_seen"), ("heard", "other_heard")):
                 contrast = contrast + self.within / 2 * _between(
@@ -213,6 +211,13 @@ class AudioVisualContrast(AudioVisualPairs):
         frames, sound = batch["frames"].cpu().numpy(), batch["sound"].cpu().numpy()
         labels = batch["label"].cpu().numpy()
         return draw_pairs(frames, sound, odds, labels, self.label_names, rate_hz=self.rate_hz)
+
+
+def _next(heard: Tensor, *, over_all: bool) -> Tensor:
+    """Gives each sample the sound [B, E] of the one before it, in the batch of all processes."""
+    if not over_all:
+        return heard.roll(1, 0)
+    return own_rows(all_rows(heard).roll(1, 0), len(heard))
 
 
 def _between(one: Tensor, other: Tensor, same: Tensor, scale: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ Shapes: B samples, T frames of S x S px, answers on a x a places, K colours. Bat
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -117,7 +117,7 @@ class TrackingByColorization(MovingKnobs):
     answer_px: int = 16
     """Places along each side for which a colour is asked: S over the layer's stride."""
     layer: str = "res3"
-    """Layer whose places are compared."""
+    """Layer whose places are compared; empty: the last."""
     num_colors: int = 16
     """K, colours of the palette."""
     palette: tuple[tuple[float, float], ...] = ()
@@ -196,7 +196,8 @@ class TrackingByColorization(MovingKnobs):
         """Gives {"chances": [B, a², K]} of the last frame's colours, float32."""
         shown, colors = batch["shown"], batch["colors"].long()
         grey = shown.flatten(end_dim=1).expand(-1, 3, -1, -1)
-        maps = encoders["vision"].features(grey)[self.layer]  # type: ignore[operator]
+        encoder: Any = encoders["vision"]
+        maps = encoder.features(grey)[self.layer or list(encoder.layers)[-1]]
         places = head(maps.unflatten(0, shown.shape[:2])).float()
         if self.unit_length:
             places = functional.normalize(places, dim=-1)

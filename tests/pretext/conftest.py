@@ -8,7 +8,7 @@ import pytest
 import sklearn.metrics  # noqa: F401  (its first import uses Python's generator: not in a test)
 
 from avssl.catalog import Catalog, ClipRow
-from avssl.records import Clip, FrameSpan, Plan, Sound
+from avssl.records import Clip, FrameSpan, Plan, Sound, SoundSpan
 
 Fetch = Callable[[Catalog, Plan], list[Clip]]
 
@@ -67,12 +67,14 @@ def _sound(start_s: float, duration_s: float, rate_hz: int, *, number: int) -> C
 
 
 def _fetch(catalog: Catalog, plan: Plan) -> list[Clip]:
-    return [
-        _frames(catalog.row(span.row), span.times_s, number=span.row)
-        if isinstance(span, FrameSpan)
-        else _sound(span.start_s, span.duration_s, span.rate_hz, number=span.row)
-        for span in plan.spans
-    ]
+    clips = []
+    for span in plan.spans:
+        if isinstance(span, FrameSpan):
+            clips.append(_frames(catalog.row(span.row), span.times_s, number=span.row))
+        else:
+            assert isinstance(span, SoundSpan)
+            clips.append(_sound(span.start_s, span.duration_s, span.rate_hz, number=span.row))
+    return clips
 
 
 class Memory:
@@ -92,6 +94,16 @@ class Memory:
 
     def close(self) -> None:
         pass
+
+
+@pytest.fixture(scope="session")
+def data(make_row: Callable[..., ClipRow], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A prepared set without files (`no_files`): six clips to train on, two to validate."""
+    directory = tmp_path_factory.mktemp("data")
+    rows = [make_row(number=k, num_frames=180) for k in range(6)]
+    rows += [make_row(number=k, num_frames=180, split="validation") for k in (6, 7)]
+    Catalog.from_rows(rows, directory=directory).write(directory)
+    return str(directory)
 
 
 @pytest.fixture
