@@ -1,6 +1,7 @@
 """docs/add_a_task.md, done: its file is put in the registry, meets the contract, trains."""
 
 import importlib.util
+import inspect
 import json
 import re
 import sys
@@ -34,11 +35,10 @@ def module(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     yield made
 
 
-@pytest.fixture
-def contract(root: Path, module: ModuleType) -> ModuleType:
-    """The tests of the contract, read anew with the task in the registry."""
-    path = root / "tests" / "pretext" / "test_contract.py"
-    spec = importlib.util.spec_from_file_location("contract_with_the_new_task", path)
+def read_anew(root: Path, name: str) -> ModuleType:
+    """Gives a file of tests that walk the registry, read with the task in it."""
+    path = root / "tests" / "pretext" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_with_the_new_task", path)
     assert spec is not None and spec.loader is not None
     found = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(found)
@@ -46,19 +46,25 @@ def contract(root: Path, module: ModuleType) -> ModuleType:
     return found
 
 
-def test_the_task_of_the_page_meets_the_contract(contract, catalog, held_out, fetch) -> None:
-    contract.test_the_registry_is_whole(NAME)
-    for recipe_name in ("small", "paper"):
-        contract.test_recipes_fit_the_configuration(NAME, recipe_name)
-        contract.test_plans_are_pure_and_name_their_row(NAME, recipe_name, catalog)
-    contract.test_every_knob_has_a_default_and_a_string_under_it(NAME)
-    contract.test_a_task_is_a_value(NAME)
-    contract.test_examples_are_pure_small_and_of_one_shape(NAME, catalog, fetch)
-    contract.test_metrics_are_per_sample_and_scores_are_those_of_the_blind_guess(
-        NAME, held_out, fetch
-    )
-    contract.test_one_fixed_batch_can_be_learned_by_heart(NAME, catalog, fetch)
-    contract.test_shortcuts_are_stated_measured_and_can_be_let_in(NAME, catalog, fetch)
+GIVEN = ("catalog", "held_out", "barred", "fetch", "no_files", "data", "tmp_path")
+
+
+@pytest.mark.parametrize("file", ["test_contract", "test_contract_runs", "test_shortcuts"])
+def test_the_task_of_the_page_meets_the_contract(
+    file: str, root: Path, module: ModuleType, request: pytest.FixtureRequest
+) -> None:
+    """Every test of a file that is asked of one task, or of one recipe, is asked of this one."""
+    given = {name: request.getfixturevalue(name) for name in GIVEN}
+    num_asked = 0
+    for name, test in inspect.getmembers(read_anew(root, file), inspect.isfunction):
+        wanted = set(inspect.signature(test).parameters)
+        if not name.startswith("test_") or "name" not in wanted:
+            continue
+        for recipe_name in module.RECIPES if "recipe_name" in wanted else ("small",):
+            known = {**given, "name": NAME, "recipe_name": recipe_name}
+            test(**{key: known[key] for key in wanted})
+            num_asked += 1
+    assert num_asked >= {"test_contract": 12, "test_contract_runs": 1, "test_shortcuts": 2}[file]
 
 
 def test_label_1_is_the_picture_on_its_head(module, catalog, fetch) -> None:

@@ -4,6 +4,7 @@ import ast
 import copy
 import dataclasses
 import inspect
+import json
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chi2_contingency
 
 from avssl.catalog import Catalog
+from avssl.config import config_from_json, config_from_recipe, config_to_json
 from avssl.model import build_encoder
 from avssl.pretext import RECIPES, TASKS
 from avssl.records import Clip, Example, Plan
+from avssl.run.command import parse
 from avssl.sample import sample_rng
 from avssl.task import Learner, Recipe, Task, widths_of
 
@@ -28,6 +32,12 @@ BY_HEART = {"masked-autoencoding": 0.45}
 
 A ViT that draws 48 of 64 patches first learns what all patches have in common and stays there for a
 hundred steps and more: its own tests have a smaller batch, learned further."""
+
+NUM_PLANS = 3000
+ANSWERS = ("label", "asked")
+"""What a plan may call its answer; the first that it has."""
+SHARES = {"shuffle-and-learn": (0.75, 0.25)}
+"""Name → shares of the answers that its recipe asks for; even ones for the others."""
 
 
 def small_task(name: str) -> Any:
@@ -137,6 +147,72 @@ def test_plans_are_pure_and_name_their_row(name: str, recipe_name: str, catalog:
             for time_s in getattr(span, "times_s", ()):
                 row = catalog.row(span.row)
                 assert row.start_s <= time_s < row.end_s
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_thousands_of_plans_are_the_same_in_any_order_and_balanced(
+    name: str, held_out: Catalog
+) -> None:
+    """Rows in proportion to their length, answers evenly (or in `SHARES`), whatever the row and the
+    time that is shown; nothing is decoded."""
+    task, again = small_task(name), Catalog.from_rows(held_out.rows())
+    items = task.items(held_out)
+
+    def plan(catalog: Catalog, position: int) -> Plan:
+        index = int(items[position % len(items)])
+        return task.sample(catalog, index, sample_rng(11, 0, position))
+
+    plans = [plan(held_out, position) for position in range(NUM_PLANS)]
+    backwards = [plan(again, position) for position in reversed(range(NUM_PLANS))]
+    assert plans == backwards[::-1]
+    lengths = [held_out.row(index).duration_s for index in range(len(held_out))]
+    shares = np.bincount(items, minlength=len(held_out)) / len(items)
+    assert np.allclose(shares, np.array(lengths) / sum(lengths), atol=0.5 / len(held_out))
+    for key in [key for key in ANSWERS if key in plans[0].target][:1]:
+        label = np.array([one.target[key] for one in plans])
+        values, counts = np.unique(label, return_counts=True)
+        expected = np.array(SHARES.get(name, [1 / len(values)] * len(values)))
+        spread = np.sqrt(NUM_PLANS * expected * (1 - expected))
+        assert len(values) > 1 and (abs(counts - NUM_PLANS * expected) < 4.5 * spread).all(), key
+        row = np.array([one.spans[0].row for one in plans])
+        assert _are_independent(label, row), (key, "row")
+        time_s = np.array([_time_of(one) for one in plans])
+        third = np.searchsorted(np.quantile(time_s, [1 / 3, 2 / 3]), time_s)
+        assert _are_independent(label, third), (key, "time")
+
+
+def _time_of(plan: Plan) -> float:
+    span = plan.spans[0]
+    return float(np.mean(getattr(span, "times_s", 0.0)))
+
+
+def _are_independent(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether a χ² test of the table of both finds nothing (one in a hundred thousand)."""
+    table = np.zeros((len(set(one.tolist())), len(set(other.tolist()))))
+    np.add.at(
+        table, (np.unique(one, return_inverse=True)[1], np.unique(other, return_inverse=True)[1]), 1
+    )
+    found: Any = chi2_contingency(table)
+    return bool(found.pvalue > 1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_configuration_goes_through_json_and_the_command_line(name: str) -> None:
+    """Of every recipe and with every knob set by its flag to what it is."""
+    for recipe_name, recipe in RECIPES[name].items():
+        config = config_from_recipe(name, recipe_name, data="/d", out="o")
+        assert config.task == recipe.task
+        assert config_from_json(json.loads(json.dumps(config_to_json(config)))) == config
+    words = ["--data", "/d", "--out", "o"]
+    small = config_from_recipe(name, "small", data="/d", out="o")
+    assert parse(name, "small", words) == small
+    flags = [
+        f"--task.{field.name.replace('_', '-')}={getattr(small.task, field.name)}"
+        for field in dataclasses.fields(small.task)
+        if type(getattr(small.task, field.name)) in (int, float)
+    ]
+    assert parse(name, "small", [*words, *flags]) == small
+    assert flags or not dataclasses.fields(small.task)
 
 
 @pytest.mark.parametrize("name", NAMES)
