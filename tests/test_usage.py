@@ -40,6 +40,8 @@ WRONG = {
                       "no flag --stesp; did you mean --steps?"),
     "tyro, unlike any": (["train", "rotation", "--data", "d", "--out", "o", "--xyzzy=3"],
                          "no flag --xyzzy; `avssl train rotation --help` lists them"),
+    "audit, unlike any": (["audit", "rotation", "--data", "d", "--xyzzy=3"],
+                          "no flag --xyzzy; `avssl audit rotation --help` lists them"),
 }  # fmt: skip
 
 
@@ -50,6 +52,13 @@ def test_a_mistake_is_one_line(name: str, capsys: pytest.CaptureFixture[str]) ->
     error = capsys.readouterr().err
     assert message in error and error.strip().count("\n") == 0, error
     assert "Traceback" not in error and "usage:" not in error
+
+
+def test_help_of_an_audit_lists_the_knobs_of_its_task(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["audit", "rotation", "--help"])
+    shown = capsys.readouterr().out
+    assert "--task.exact-turns" in shown and "--samples" in shown
 
 
 def test_argparse_is_left_as_it_was() -> None:

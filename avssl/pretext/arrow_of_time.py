@@ -249,9 +249,11 @@ RECIPES = {
             "optim.step_at": (80_000,),
             "optim.step_factor": 0.1,
         },
-        about="In the manner of Wei et al. 2018, not their numbers: papers.md has no row for them. "
-        "Theirs sees optical flow, in groups of frames that are joined late (T-CAM); ours "
-        "sees pictures, joined late. Every constant here is ours. Made for a GPU.",
+        # papers.md has no row for it: what is said of the paper is from memory.
+        about="In the manner of Wei and others 2018, and not their network, input or numbers. "
+        "Theirs: T-CAM, VGG-16 on groups of optical flow, whose maps are joined late and end in "
+        "class activation maps. Ours: CaffeNet with BatchNorm on ten pictures, whose vectors are "
+        "joined late; every constant is ours. Made for a GPU.",
     ),
 }
 """Name → recipe."""

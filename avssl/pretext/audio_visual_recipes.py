@@ -47,8 +47,10 @@ CORRESPONDENCE = {
             "optim.weight_decay": 1e-5,
             "optim.schedule": "constant",
         },
-        about="AVE-Net's towers at 224 px and 48 kHz; batch and rate are L3-Net's (papers.md §2.3: "
-        "Adam 1e-4, 16 x 16 pairs; AVE-Net itself took 2048 and searched the rate). Made for GPUs.",
+        # papers.md §2.3.
+        about="AVE-Net's towers (Arandjelović and Zisserman 2018) at 224 px and 48 kHz; batch and "
+        "rate are L3-Net's (2017: Adam 1e-4, 16 x 16 pairs; AVE-Net itself took 2048 and searched "
+        "the rate). Made for GPUs.",
     ),
 }
 """Name → recipe of `audio-visual-correspondence`."""
@@ -71,8 +73,9 @@ CONTRAST = {
             "optim.weight_decay": 1e-4,
             "optim.schedule": "constant",
         },
-        about="Two ResNet-18 at 224 px as EZ-VSL's (papers.md §3.4; there 3 s of sound, and an "
-        "ImageNet start: --init). Steps and rate are ours. Made for a GPU.",
+        # papers.md §3.4.
+        about="Two ResNet-18 at 224 px as EZ-VSL's (Mo and Morgado 2022; there 3 s of sound, and "
+        "an ImageNet start: --init). Steps and rate are ours. Made for a GPU.",
     ),
 }
 """Name → recipe of `audio-visual-contrast`."""

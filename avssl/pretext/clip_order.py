@@ -273,9 +273,9 @@ RECIPES = {
             "optim.schedule": "constant",  # their scheduler is built and never stepped
             "optim.warmup_steps": 0,
         },
-        about="VCOP (Xu et al. 2019), by the authors' released settings "
-        "(github.com/xudejing/video-clip-order-prediction); papers.md has no row for it. "
-        "Made for a GPU.",
+        # papers.md has no row for it.
+        about="VCOP (Xu and others 2019), by the authors' released settings "
+        "(github.com/xudejing/video-clip-order-prediction). Made for a GPU.",
     ),
     "paper-frames": Recipe(
         task=ClipOrder(
@@ -300,7 +300,8 @@ RECIPES = {
             "optim.step_at": (130_000,),
             "optim.step_factor": 0.1,
         },
-        about="OPN (Lee et al. 2017), from memory and unverified (papers.md has no row for it): "
+        # papers.md has no row for it.
+        about="OPN (Lee and others 2017), from memory and unverified: "
         "four frames, 12 classes up to reversal, 80 px, pairs of features; their split of "
         "colour channels is not here, own colours for each frame stand in for it. The "
         "steps in time are ours. Made for a GPU.",

@@ -60,7 +60,8 @@ RECIPES = {
             "optim.step_at": (240_000, 300_000, 400_000),
             "optim.step_factor": 1 / 3,
         },
-        about="The paper's values as papers.md §5.1 gives them, on AlexNet; made for a GPU.",
+        about="The values of Zhang, Isola and Efros 2016, with AlexNet for their dilated VGG; "
+        "batch and head are ours. Made for a GPU.",
     ),
 }
 """Name → recipe."""

@@ -281,6 +281,11 @@ def _known(task: FrameContrast, catalog: Catalog) -> _Known:
             f"{task.max_gap_s:g} s apart within a shot; use a smaller min_gap_s"
         )
     groups = [task.group_of(rows[index]) for index in usable]
+    if len(usable) < 2:
+        raise InputError(
+            f"one clip alone ({rows[usable[0]].clip_id}) can be used, so there is no other video "
+            "to tell it from; prepare more videos, or shorter clips with `avssl prepare --max-clip-s`"
+        )
     if len(set(groups)) < 2:
         raise InputError(
             f"all clips are of one group ({groups[0]}), so there is no other video to tell them "

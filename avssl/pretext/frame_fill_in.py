@@ -305,8 +305,9 @@ RECIPES = {
             "optim.step_at": (80_000,),
             "optim.step_factor": 0.1,
         },
+        # papers.md §1.1, §1.2.
         about="The network, pictures and solver of Shuffle and Learn's paper recipe "
-        "(papers.md §1.1, §1.2); no paper trains on this question alone, and the head is "
+        "(Misra and others 2016); no paper trains on this question alone, and the head is "
         "ours. Made for a GPU.",
     ),
 }

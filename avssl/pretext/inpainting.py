@@ -72,7 +72,7 @@ class Inpainting(StillKnobs):
     """Width of the band that is seen and asked for (the paper: 4 of 128 px, "centre"). With
     regions it is most of what is asked for, and the hole itself counts for little."""
     overlap_weight: float = 10.0
-    """Weight of the band's pixels (not in papers.md; 10 in the released code)."""
+    """Weight of the band's pixels (10 in the code that Pathak and others released)."""
     margin_px: int = 0
     """Width of a strip around the hole that is hidden too but not asked for, instead of a band."""
     layer: str = ""

@@ -58,7 +58,8 @@ RECIPES = {
             adversarial=0.0,  # "adv diverged with AlexNet → features use L2 only", §5.1
         ),
         settings={"vision": "caffenet-bn", **_SOLVER},
-        about="How the features of papers.md §5.3 were made: AlexNet, random regions, L2 alone. "
+        # The features of the rows of papers.md §5.3.
+        about="How the features of Pathak and others 2016 were made: AlexNet, random regions, L2. "
         "Made for a GPU.",
     ),
     "centre": Recipe(
@@ -77,7 +78,8 @@ RECIPES = {
         ),
         # res5 of a ResNet has the 4 x 4 places; the paper's own encoder is not among ours.
         settings={"vision": "resnet18", **_SOLVER},
-        about="The paper's drawings: the middle half, with a judge. Made for a GPU.",
+        about="The drawings of Pathak and others 2016: the middle half, with a judge. ResNet-18 "
+        "for their encoder. Made for a GPU.",
     ),
 }
 """Name → recipe."""

@@ -34,7 +34,10 @@ RECIPES = {
             brightness=0.0,
             contrast=0.0,
             saturation=0.0,
-            embedding=1024,  # papers.md §5.1: 1000-d each, joined, fc, N
+            # papers.md §5.1: "shared trunk to fc6/1000-d → concat 9 → fc → N". The fc6 of each tile
+            # has 1024 numbers and fc7 4096 in the port of the authors' network (bbrattoli/
+            # JigsawPuzzlePytorch); the 1000 are those of later code on ResNets.
+            embedding=1024,
             hidden=4096,
         ),
         settings={
@@ -48,9 +51,10 @@ RECIPES = {
             "optim.schedule": "step",
             "optim.step_at": (100_000, 200_000, 300_000),
         },
-        about="The paper's values as papers.md §5.1 and §5.2 give them; network CaffeNet for tiles "
-        "of 64 px (its first stride 2). Ours: the solver (the notes have none) and the trunk's "
-        "second layer of 4096. Made for a GPU; theirs: 71 % of 1000 permutations on ImageNet.",
+        about="The values of Noroozi and Favaro 2016; network CaffeNet for tiles of 64 px (its "
+        "first stride 2). 1024 numbers a tile, as Brattoli's port of their network (later code on "
+        "ResNets: 1000). Ours: the solver, and two layers of 4096 in the trunk before the 1024. "
+        "Made for a GPU; theirs: 71 % of 1000 permutations on ImageNet.",
     ),
 }
 """Name → recipe."""

@@ -72,8 +72,8 @@ class MaskedAutoencoding(StillKnobs):
     normalise_patches: bool = True
     """Ask for each patch less its own mean, over its own deviation; off: for its colours."""
     random_labels: bool = False
-    """Ask for the patches of the batch's next picture, of which nothing is seen: the control of
-    what the network's training alone does."""
+    """Ask for the patches of the next picture of a process's batch, of which nothing is seen: the
+    control of what the network's training alone does."""
     decoder_depth: int = 1
     """Blocks of the half that draws and is thrown away."""
     decoder_width: int = 96
@@ -153,7 +153,16 @@ class MaskedAutoencoding(StillKnobs):
         )
 
     def predict(self, encoders: Mapping[str, Any], head: nn.Module, batch: Batch) -> Outputs:
-        """Gives {"patches": [B, H, 3 p²]}, in the units of `answer`."""
+        """Gives {"patches": [B, H, 3 p²]}, in the units of `answer`.
+
+        Raises:
+            InputError: a batch of one has no next picture (`random_labels`).
+        """
+        if self.random_labels and head.training and len(batch["frames"]) < 2:
+            raise InputError(
+                "task.random_labels: a process has 1 picture a pass, whose next is itself; needs 2 "
+                "or more: --batch-size of 2 x processes x --accumulate, or more"
+            )
         tokens = encoders["vision"].tokens(batch["frames"], batch["visible"])
         return {"patches": head(tokens, batch["visible"], batch["hidden"])}
 

@@ -293,10 +293,12 @@ RECIPES = {
             "optim.step_at": (80_000,),
             "optim.step_factor": 0.1,
         },
-        about="Six sequences of six frames, after Fernando et al. 2017 from memory (unverified: "
-        "papers.md has no row for it). Neighbouring frames cannot have one GOP phase, so "
-        "that guard is off: use a set prepared with --gop 1. The solver is ours; theirs "
-        "sees stacks of differences, ours pictures. Made for a GPU.",
+        # papers.md has no row for it: what is said of the paper is from memory.
+        about="In the manner of Fernando and others 2017, from memory. Theirs: six sequences of "
+        "six frames, each shown to AlexNet as one stack of differences. Ours: as many, each "
+        "frame a picture shown to CaffeNet with BatchNorm, vectors joined; the solver is ours. "
+        "Neighbouring frames cannot have one GOP phase, so that guard is off: use a set prepared "
+        "with --gop 1. Made for a GPU.",
     ),
 }
 """Name → recipe."""

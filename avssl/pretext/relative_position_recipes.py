@@ -33,7 +33,14 @@ RECIPES = {
             patch_px=96,  # papers.md §5.1: 96 x 96
             gap_px=48,  # papers.md §5.1: gap 48
             jitter_px=7,  # papers.md §5.1: jitter ±7
-            color="drop",  # papers.md §5.1: one channel kept, the others noise
+            # papers.md §5.1: one channel kept, the others U(−.5, .5) noise before the patch is
+            # brought to RMS 50. Here the noise is ± half of the patch's deviation.
+            color="drop",
+            # papers.md §5.1: RMS 50 (levels of 255). Here mean 0.45, deviation 0.25 of each patch,
+            # less CaffeNet's mean: RMS 64, which the BatchNorm behind conv1 takes out again.
+            standardise=True,
+            # papers.md §5.1: 4 random grids a picture, all pairs of each. Here every sample is a
+            # picture and a pair of its own, so none of this: a batch has less in common.
             coarse_probability=0.33,  # papers.md §5.1: p = .33 between 10² and 95² px
             both_directions=True,  # papers.md §5.1: each pair in both directions
             flip=False,
@@ -53,10 +60,13 @@ RECIPES = {
             "optim.weight_decay": 5e-4,
             "optim.schedule": "constant",
         },
-        about="The paper's values as papers.md §5.1 gives them; network CaffeNet for patches of "
-        "96 px. Ours: the solver (the notes have none), torch's BatchNorm (theirs has no scale and "
-        "momentum .999) and a second layer in the trunk. Made for a GPU; theirs: 38.4 % on "
-        "ImageNet (chance 12.5 %) after four weeks (papers.md §5.3).",
+        # papers.md §5.1; the figures at the end: §5.3.
+        about="The values of Doersch, Gupta and Efros 2015; network CaffeNet for patches of 96 px. "
+        "Theirs and not here: four random grids a picture with all their pairs (here one pair of "
+        "each), patches at an RMS of 50 levels (here 64), dropped colours as noise of ± 0.5 levels "
+        "(here ± half a deviation), BatchNorm without scale at momentum .999 (here torch's). Ours: "
+        "the solver and a second layer in the trunk. Made for a GPU; theirs: 38.4 % on ImageNet "
+        "(chance 12.5 %) after four weeks.",
     ),
     "cells": Recipe(
         task=RelativePosition(
@@ -81,7 +91,8 @@ RECIPES = {
             "optim.step_at": (150_000, 250_000),
             "optim.warmup_steps": 50_000,
         },
-        about="The 3 x 3 form of later code, papers.md §5.1 and §5.5 (35 epochs of ImageNet in "
+        # papers.md §5.1, "modern re-impl.", and §5.5.
+        about="The 3 x 3 form of later code (Kolesnikov and others 2019: 35 epochs of ImageNet in "
         "batches of 128, drops after 15 and 25, warm-up 5; rate and decay are ours). For a GPU.",
     ),
 }

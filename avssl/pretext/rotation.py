@@ -311,7 +311,7 @@ RECIPES = {
             "optim.step_at": (100_080, 200_160, 300_240),  # papers.md §5.1: drops 15/30/45
             "optim.step_factor": 0.2,
         },
-        about="AlexNet's values as papers.md §5.1 gives them. Ours: momentum, the drops' factor, "
+        about="The values of Gidaris and others 2018 for AlexNet. Ours: momentum, drops' factor, "
         "CaffeNet with BatchNorm for the authors' AlexNet, crops of `crop_scale`. For a GPU.",
     ),
 }

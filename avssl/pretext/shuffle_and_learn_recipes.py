@@ -19,7 +19,8 @@ RECIPES = {
             "evaluate_every": 100,
         },
         about="Pictures of 64 px, our small network, three minutes of one core. On held-out clips "
-        "of two synthetic worlds: balanced accuracy 0.73 to 0.74, and 0.68 to 0.70 (docs/tasks.md).",
+        "of two synthetic worlds: balanced accuracy 0.73 to 0.74, and 0.68 to 0.70 "
+        "(docs/tasks.md).",
     ),
     "paper": Recipe(
         task=ShuffleAndLearn(
@@ -44,7 +45,7 @@ RECIPES = {
             "optim.step_at": (80_000,),
             "optim.step_factor": 0.1,
         },
-        about="The paper's values as papers.md §1.1 and §1.2 give them; made for a GPU.",
+        about="The values of Misra, Zitnick and Hebert 2016; made for a GPU.",  # §1.1, §1.2
     ),
 }
 """Name → recipe."""

@@ -337,7 +337,7 @@ RECIPES = {
             "optim.step_at": (60_000,),
             "optim.step_factor": 0.1,
         },
-        about="Vondrick and others' values as papers.md §6.2 gives them; made for a GPU.",
+        about="The values of Vondrick and others 2018; made for a GPU.",
     ),
 }
 """Name → recipe."""

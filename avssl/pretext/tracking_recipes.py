@@ -52,7 +52,7 @@ RECIPES = {
             "optim.weight_decay": 0.0,
             "optim.schedule": "constant",
         },
-        about="Contrastive random walk as papers.md §6.3 gives it; made for a GPU.",
+        about="The contrastive random walk of Jabri, Owens and Efros 2020; made for a GPU.",
     ),
     "ranking": Recipe(
         task=Tracking(
@@ -100,7 +100,7 @@ RECIPES = {
             "optim.step_at": (100_000, 200_000, 300_000),  # papers.md §6.1: "step 100 k"
             "optim.step_factor": 0.1,
         },
-        about="Ranking of tracked patches as papers.md §6.1 gives it; made for a GPU.",
+        about="Ranking of tracked patches as Wang and Gupta 2015; the batch is ours. For a GPU.",
     ),
 }
 """Name → recipe."""

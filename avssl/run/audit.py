@@ -12,10 +12,12 @@ stands beside it; it shrinks with the number of samples.
 """
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from avssl.catalog import Catalog
+from avssl.config import task_classes
 from avssl.errors import InputError
 from avssl.files import write_json, write_text
 from avssl.run.audit_measure import LEAST_SAMPLES, NUM_SAMPLES, Audited, audit
@@ -94,7 +96,7 @@ def command(arguments: Sequence[str]) -> int:
 
     parser = argparse.ArgumentParser(
         prog="avssl audit", description=__doc__, formatter_class=argparse.RawTextHelpFormatter,
-        epilog="Knobs of the task as for `avssl train`: --task.NAME VALUE.",
+        epilog=_knobs(arguments),
     )  # fmt: skip
     parser.add_argument("task", metavar="TASK")
     parser.add_argument("--data", required=True, metavar="DST", help="a prepared data set")
@@ -114,7 +116,8 @@ def command(arguments: Sequence[str]) -> int:
         raise InputError(f"--samples {options.samples}: must be {LEAST_SAMPLES} or more")
     if options.task == "multi":
         raise InputError("multi: its tasks are audited one by one, as in `avssl audit rotation …`")
-    config = parse(options.task, options.recipe, ["--data", options.data, "--out", "-", *knobs])
+    words = ["--data", options.data, "--out", "-", *knobs]
+    config = parse(options.task, options.recipe, words, program="avssl audit")
     run = None
     if options.run:
         from avssl.run.audit_network import read_run
@@ -141,3 +144,17 @@ def command(arguments: Sequence[str]) -> int:
     )  # fmt: skip
     print(", ".join(map(str, (out, out.with_suffix(".md"), *pictures))))
     return int(any(one.fails for one in found))
+
+
+def _knobs(words: Sequence[str]) -> str:
+    """Gives what help says of the knobs of the task among the words, with their defaults."""
+    known = task_classes()
+    kind = next((known[word] for word in words if word in known), None)
+    text = "Knobs of the task as for `avssl train`: --task.NAME VALUE"
+    if kind is None or not dataclasses.is_dataclass(kind):
+        return f"{text}; `avssl audit TASK --help` lists them."
+    lines = [
+        f"  --task.{field.name.replace('_', '-'):<24} {field.default}"
+        for field in dataclasses.fields(kind)
+    ]
+    return "\n".join([f"{text} (defaults of {kind.name}):", *lines])  # type: ignore[attr-defined]

@@ -82,8 +82,16 @@ def tasks(arguments: Sequence[str]) -> int:
     return 0
 
 
-def parse(task_name: str, recipe_name: str, words: Sequence[str]) -> TrainConfig:
+def parse(
+    task_name: str, recipe_name: str, words: Sequence[str], *, program: str = "avssl train"
+) -> TrainConfig:
     """Gives the recipe's configuration with the flags in `words` on top.
+
+    Args:
+        task_name: on the command line.
+        recipe_name: "" for the first.
+        words: the flags.
+        program: whose `TASK --help` a mistake is told to look at.
 
     Raises:
         InputError: an unknown flag (with the nearest one), or a wrong value.
@@ -106,14 +114,14 @@ def parse(task_name: str, recipe_name: str, words: Sequence[str]) -> TrainConfig
             config = tyro.cli(
                 TrainConfig,
                 default=start,
-                prog=f"avssl train {task_name}",
+                prog=f"{program} {task_name}",
                 args=words,
                 description=f"{summary}\n\n{about}",
             )
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise InputError(of_box(errors.getvalue(), f"avssl train {task_name}")) from None
+        raise InputError(of_box(errors.getvalue(), f"{program} {task_name}")) from None
     task = closed(config.task)
     if not getattr(task, "parts", True):
         raise InputError(f"{task_name}: which tasks? --tasks NAME NAME …, see `avssl tasks`")

@@ -90,6 +90,7 @@ def test_the_registry_is_whole(name: str) -> None:
 def test_recipes_fit_the_configuration(name: str, recipe_name: str) -> None:
     recipe = RECIPES[name][recipe_name]
     assert isinstance(recipe, Recipe) and isinstance(recipe.task, TASKS[name]) and recipe.about
+    assert ".md §" not in recipe.about, "who reads help has no notes: author and year"
     from avssl.config import TrainConfig
 
     for dotted, value in recipe.settings.items():
@@ -123,6 +124,7 @@ def test_every_knob_has_a_default_and_a_string_under_it(name: str) -> None:
         )
         below = body[place + 1]
         assert isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant), field.name
+        assert "papers.md" not in str(below.value.value), "who reads help has no such file"
 
 
 @pytest.mark.parametrize("name", NAMES)

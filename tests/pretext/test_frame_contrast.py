@@ -139,6 +139,10 @@ def test_one_group_is_refused_unless_clips_count(make_row: MakeRow) -> None:
     task = FrameContrast(others="clips")
     assert set(task.items(catalog)) == {0, 1, 2}
     assert len({plan.target["group"] for plan in plans(task, catalog, 20)}) == 3
+    for others in ("groups", "clips"):  # neither helps where there is no second clip
+        with pytest.raises(InputError, match=r"one clip alone .*prepare more videos") as refused:
+            FrameContrast(others=others).items(Catalog.from_rows(rows[:1]))
+        assert "--task.others" not in str(refused.value)
     short = Catalog.from_rows([make_row(number=k, num_frames=3) for k in range(3)])
     with pytest.raises(InputError, match="none of 3 clips has two pictures"):
         FrameContrast().items(short)

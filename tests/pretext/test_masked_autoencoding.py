@@ -105,6 +105,18 @@ def test_the_control_asks_for_the_next_picture(catalog: Catalog, fetch: Callable
             assert np.allclose(asked[sample, place], wanted.reshape(-1), atol=1e-5)
 
 
+def test_the_control_refuses_a_batch_whose_next_picture_is_itself(
+    catalog: Catalog, fetch: Callable
+) -> None:
+    task = MaskedAutoencoding(size_px=32, random_labels=True)
+    encoder = build_encoder("small-vit", seed=0)
+    head = task.head(widths_of({"vision": encoder}))
+    batch = make_batch(task, catalog, fetch, num=1)
+    with pytest.raises(InputError, match=r"random_labels: .* 1 picture .*--batch-size"):
+        task.predict({"vision": encoder}, head, batch)
+    task.predict({"vision": encoder}, head.eval(), batch)  # a report may draw one alone
+
+
 def test_the_truth_explains_all_and_one_colour_nothing(catalog: Catalog, fetch: Callable) -> None:
     task = MaskedAutoencoding(size_px=32, normalise_patches=False)
     batch = make_batch(task, catalog, fetch, num=6)
