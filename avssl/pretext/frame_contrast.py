@@ -284,7 +284,7 @@ def _known(task: FrameContrast, catalog: Catalog) -> _Known:
     if len(usable) < 2:
         raise InputError(
             f"one clip alone ({rows[usable[0]].clip_id}) can be used, so there is no other video "
-            "to tell it from; prepare more videos, or shorter clips with `avssl prepare --max-clip-s`"
+            "to tell it from; prepare more videos, or shorter clips (`avssl prepare --max-clip-s`)"
         )
     if len(set(groups)) < 2:
         raise InputError(
