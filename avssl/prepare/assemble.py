@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,15 @@ import numpy as np
 from avssl.catalog import Catalog, ClipRow
 from avssl.prepare.scan import Source
 from avssl.prepare.settings import PrepareSettings
-from avssl.prepare.shards import Member, is_sealed, place_members, seal, unpack, write_shard
+from avssl.prepare.shards import (
+    Member,
+    is_sealed,
+    is_whole,
+    place_members,
+    seal,
+    unpack,
+    write_shard,
+)
 
 _ARRAYS = {
     "packet_offsets": np.int64,
@@ -105,10 +113,16 @@ def assemble(
     return [{name: found[name] for name in ("name", "num_bytes", "sha256")} for found in seals]
 
 
-def media_missing(item: Item, *, work: Path) -> bool:
-    """Says whether some of a result's media is in the work folder no more."""
+def media_missing(item: Item, *, work: Path, kept: Set[str]) -> bool:
+    """Says whether some of a result's media is neither in the work folder nor in a shard.
+
+    Args:
+        item: the source with its result.
+        work: the work folder.
+        kept: names of the members of the shards.
+    """
     return not all(
-        member.path is None or member.path.is_file()
+        member.path is None or member.name in kept or is_whole(member.path, member.num_bytes)
         for entry in _entries(item, work=work, settings=None)
         for member in entry.members
     )

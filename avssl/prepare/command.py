@@ -71,6 +71,8 @@ def prepare(arguments: list[str]) -> int:
         """Processes; as many as there are cores unless given."""
         engine: Literal["local", "ray"] = "local"
         """"ray" runs the same on a Ray cluster (pip install 'avssl[ray]')."""
+        redeal: bool = False
+        """Deal groups and splits of a finished set anew (--group-by, --split, --split-from)."""
         quiet: bool = False
         """No progress bar."""
 
@@ -83,6 +85,7 @@ def prepare(arguments: list[str]) -> int:
         settings=asked.settings,
         jobs=asked.jobs,
         engine=asked.engine,
+        redeal=asked.redeal,
         quiet=asked.quiet,
     )
     print("\n".join(report.lines()))

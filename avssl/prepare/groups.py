@@ -18,6 +18,9 @@ SPLIT_FOLDERS = {
 }
 
 
+_NEEDED_FIRST = ("train", "test", "validation")
+
+
 class Union:
     """Sets that grow together (union-find over names)."""
 
@@ -145,14 +148,18 @@ def _by_fraction(
     # A handful of groups may leave a split empty; it then takes the group nearest to its range.
     notes: list[str] = []
     wanted = [name for name, share in zip(SPLITS, split, strict=True) if share > 0]
+    if len(places) < len(wanted):  # without clips to train on, all others are of no use
+        wanted = [name for name in _NEEDED_FIRST if name in wanted][: len(places)]
     for name in wanted:
-        if name in chosen.values() or len(places) < len(wanted):
+        if name in chosen.values():
             continue
         counts = {other: sum(where == other for where in chosen.values()) for other in SPLITS}
-        largest = max(counts, key=lambda other: counts[other])
+        giver = max(
+            counts, key=lambda other: (counts[other] > 0 and other not in wanted, counts[other])
+        )
         middle = {"train": edges[0] / 2, "validation": sum(edges) / 2, "test": (edges[1] + 1) / 2}
         nearest = min(
-            (group for group in places if chosen[group] == largest),
+            (group for group in places if chosen[group] == giver),
             key=lambda group: (abs(places[group] - middle[name]), group),
         )
         chosen[nearest] = name

@@ -17,7 +17,9 @@ from avssl.prepare.labels import labels_of
 from avssl.prepare.pool import Finished, run_jobs
 from avssl.prepare.scan import Scan, Source, scan
 from avssl.prepare.settings import PrepareSettings
+from avssl.prepare.shards import is_whole
 from avssl.prepare.state import (
+    check_dealing,
     check_destination,
     exact_copies,
     inputs_hash,
@@ -42,6 +44,7 @@ def prepare(
     settings: PrepareSettings | None = None,
     jobs: int | None = None,
     engine: str = "local",
+    redeal: bool = False,
     quiet: bool = False,
 ) -> Report:
     """Turns a folder of videos into a prepared data set. Stopped at any moment, it goes on there.
@@ -52,10 +55,12 @@ def prepare(
         settings: what to make of the files; the defaults if None.
         jobs: processes; as many as there are cores if None.
         engine: "local" or "ray" (the optional part of that name).
+        redeal: groups and splits of a finished set may be dealt anew.
         quiet: no progress bar.
 
     Raises:
-        InputError: the folder holds no video, or `destination` belongs to something else.
+        InputError: the folder holds no video, `destination` belongs to something else, or its
+            groups and splits would be dealt anew without `redeal`.
         AvsslError: the disk is full or the like.
     """
     started_s = time.monotonic()
@@ -63,6 +68,8 @@ def prepare(
     target = Path(destination)
     found = scan(source, exclude=target)
     check_destination(target, settings)
+    if not redeal:
+        check_dealing(target, settings)
     if not found.sources:
         raise InputError(
             f"{source}: no video among {len(found.skipped)} files; give a folder that holds some"
@@ -114,14 +121,15 @@ def _process(
 ) -> None:
     """Sees to it that every file has a result of these settings in the work folder."""
     ready = {item.key: result_of(item, work, settings) for item in wanted}
-    if not settings.in_place and any((target / "shards").glob("*.tar")):
-        recover_media(wanted, ready, work=work, target=target)
+    damaged = [] if settings.in_place else recover_media(wanted, ready, work=work, target=target)
     todo = [item for item in wanted if ready[item.key] is None]
     num_jobs = max(1, jobs if jobs is not None else (os.cpu_count() or 1))
     with progress_bar(
         "preparing", total=len(wanted), unit="file", start=len(wanted) - len(todo), quiet=quiet
     ) as bar:
         watch = _Watch(bar)
+        for name in damaged:
+            bar.print(f"shard {name} is damaged or gone: what it held is prepared again")
 
         def on_end(end: Finished) -> None:
             if end.killed:
@@ -266,9 +274,12 @@ def _larger_groups(groups: dict[str, str]) -> dict[str, list[str]]:
 
 
 def _finished(target: Path, inputs: str) -> Report | None:
-    """Gives the report of a data set that is already what is asked for."""
+    """Gives the report of a data set that is already what is asked for, all shards standing."""
     path = target / REPORT_NAME
     if not path.is_file() or not (target / FILE_NAME).is_file():
         return None
     values = json.loads(path.read_text())
-    return report_of(values, target) if values.get("inputs") == inputs else None
+    whole = all(
+        is_whole(target / shard["name"], shard["num_bytes"]) for shard in values.get("shards", [])
+    )
+    return report_of(values, target) if whole and values.get("inputs") == inputs else None

@@ -98,11 +98,13 @@ class PrepareSettings:
 
     def media_fingerprint(self) -> str:
         """Gives a hash of what decides the result of one file: with it, finished work is kept."""
-        outside = {"group_by", "split", "split_from", "limit_s", "shard_mb"}
+        outside = {*DEALING, "limit_s", "shard_mb"}
         inside = {name: value for name, value in self.as_dict().items() if name not in outside}
         text = json.dumps(inside, sort_keys=True) + f"|{WORK_VERSION}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-WORK_VERSION = 8
+DEALING = ("group_by", "split", "split_from")
+"""Settings that decide which clips are in which group and split, and nothing else."""
+WORK_VERSION = 9
 """Raised when the same settings give other files or other measures."""

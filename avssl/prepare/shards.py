@@ -68,10 +68,47 @@ def seal_path(work: Path, shard: str) -> Path:
 
 def is_sealed(work: Path, shards: Path, shard: str, members: Sequence[Member]) -> bool:
     """Says whether a shard stands finished with just these members."""
-    seal = seal_path(work, shard)
-    if not seal.is_file() or not (shards / f"{shard}.tar").is_file():
+    noted = seal_path(work, shard)
+    if not noted.is_file():
         return False
-    return json.loads(seal.read_text())["plan"] == plan_hash(members)
+    values = json.loads(noted.read_text())
+    path = shards / f"{shard}.tar"
+    return values["plan"] == plan_hash(members) and is_whole(path, values["num_bytes"])
+
+
+def is_whole(path: Path, num_bytes: int) -> bool:
+    """Says whether a file is there and as long as it was made; its bytes are not read."""
+    return path.is_file() and path.stat().st_size == num_bytes
+
+
+def drop_damaged(work: Path, shards: Path) -> tuple[list[str], set[str]]:
+    """Removes the shards that are not as they were sealed.
+
+    Returns:
+        Names of the removed shards, and the names of all members of the others.
+    """
+    damaged: list[str] = []
+    kept: set[str] = set()
+    for noted in sorted((work / "sealed").glob("*.json")):
+        values = json.loads(noted.read_text())
+        path = shards / f"{noted.stem}.tar"
+        names = _names_in(path) if is_whole(path, values["num_bytes"]) else None
+        if names is None:
+            damaged.append(values["name"])
+            path.unlink(missing_ok=True)
+            noted.unlink()
+        else:
+            kept |= names
+    return damaged, kept
+
+
+def _names_in(path: Path) -> set[str] | None:
+    """Gives the names of a shard's members, from their headers; None where it is no tar."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            return set(tar.getnames())
+    except tarfile.TarError:
+        return None
 
 
 def seal(work: Path, shards: Path, shard: str, members: Sequence[Member]) -> None:
@@ -101,5 +138,8 @@ def unpack(path: Path, work: Path, *, keys: Sequence[str]) -> None:
             key, _, number = clip_id.rpartition("-")
             if suffix == "json" or key not in wanted or not (work / key).is_dir():
                 continue
+            target = work / key / f"{number}.{suffix}"
+            if target.is_file():  # made again, as another shard with a part of the file is gone
+                continue
             stream: Any = tar.extractfile(info)
-            write_bytes(work / key / f"{number}.{suffix}", stream.read())
+            write_bytes(target, stream.read())

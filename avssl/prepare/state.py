@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from avssl.catalog import FILE_NAME
 from avssl.errors import InputError
 from avssl.files import PARTIAL_SUFFIX
 from avssl.prepare.assemble import Item, clear_media, media_missing, take_apart_all
 from avssl.prepare.labels import label_path
 from avssl.prepare.pool import Finished
 from avssl.prepare.scan import Scan, Source
-from avssl.prepare.settings import PrepareSettings
+from avssl.prepare.settings import DEALING, PrepareSettings
+from avssl.prepare.shards import drop_damaged
 from avssl.prepare.timing import sha256_of
 from avssl.prepare.worker import store_result
 
@@ -37,11 +39,34 @@ def check_destination(target: Path, settings: PrepareSettings) -> None:
                 f"{name} {old[name]} → {new[name]}" for name in old if old[name] != new[name]
             ]
             raise InputError(
-                f"{target}: was begun with other settings ({', '.join(changed) or 'version'}); "
+                f"{target}: was begun with other settings ({', '.join(changed) or 'older rules'}); "
                 "give another folder, or remove this one"
             )
     elif any(target.iterdir()):
         raise InputError(f"{target}: holds something else; give an empty or a new folder")
+
+
+def check_dealing(target: Path, settings: PrepareSettings) -> None:
+    """Refuses to deal groups and splits anew where something may have been trained on the set."""
+    noted = target / "work" / "settings.json"
+    if not noted.is_file() or not (target / FILE_NAME).is_file():
+        return
+    old, new = json.loads(noted.read_text()), settings.as_dict()
+    changed = [
+        f"--{name.replace('_', '-')} {_words(old[name])} → {_words(new[name])}"
+        for name in DEALING
+        if old[name] != new[name]
+    ]
+    if changed:
+        raise InputError(
+            f"{target}: is dealt to train, validation and test already ({', '.join(changed)}), and "
+            "what was trained on it would be judged by clips that it knows; give a new folder, or "
+            "--redeal if nothing was"
+        )
+
+
+def _words(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def inputs_hash(found: Scan, settings: PrepareSettings, *, root: Path) -> str:
@@ -76,22 +101,32 @@ def result_of(item: Source, work: Path, settings: PrepareSettings) -> dict[str, 
     return result if result["stamp"] == stamp(item, settings) else None
 
 
-def recover_media(wanted: list[Source], ready: dict[str, Any], *, work: Path, target: Path) -> None:
-    """Takes finished shards apart where files were added, changed or removed since.
+def recover_media(
+    wanted: list[Source], ready: dict[str, Any], *, work: Path, target: Path
+) -> list[str]:
+    """Sees to it that all media of a stored result stands; what is gone is to be made again.
 
-    Where all results stand, the last run was stopped while it wrote shards: those are kept.
+    Where files were added, changed or removed since, finished shards are taken apart. Where all
+    results stand, the last run was stopped while it wrote shards, or one was damaged later: the
+    others are kept.
+
+    Returns:
+        Names of the damaged shards, which are removed.
     """
-    keys = [item.key for item in wanted]
+    shards = target / "shards"
+    damaged, kept = drop_damaged(work, shards)
     if any(result is None for result in ready.values()):
-        take_apart_all(work=work, shards=target / "shards", keys=keys)
-        for item in wanted:
-            result = ready[item.key]
-            if result is None or result["status"] != "done":
-                continue
-            whole = Item(source=item, result=result, group_id="", split="train")
-            if media_missing(whole, work=work):
-                clear_media(work, item.key)
-                ready[item.key] = None
+        take_apart_all(work=work, shards=shards, keys=[item.key for item in wanted])
+        kept = set()
+    for item in wanted:
+        result = ready[item.key]
+        if result is None or result["status"] != "done":
+            continue
+        whole = Item(source=item, result=result, group_id="", split="train")
+        if media_missing(whole, work=work, kept=kept):
+            clear_media(work, item.key)
+            ready[item.key] = None
+    return damaged
 
 
 def store_quarantine(work: Path, end: Finished) -> None:

@@ -70,6 +70,14 @@ def test_fractions_are_met_and_adding_files_moves_nobody() -> None:
     assert 0 <= unit_hash("x") < 1
 
 
+@pytest.mark.parametrize("names", [["train"], ["train", "test"], ["train", "test", "validation"]])
+def test_few_groups_go_first_to_train_then_to_test(names: list[str]) -> None:
+    for start in range(60):  # other groups each time: whatever splits their hashes fall to
+        groups = {f"{k}.mp4": f"g{start}-{k}" for k in range(len(names))}
+        splits, _ = splits_of(groups, split=(0.6, 0.2, 0.2), split_from="fractions")
+        assert sorted(splits.values()) == sorted(names)
+
+
 def test_all_to_train() -> None:
     groups = {f"{k}.mp4": f"{k}" for k in range(50)}
     splits, _ = splits_of(groups, split=(1.0, 0.0, 0.0), split_from="fractions")

@@ -103,3 +103,28 @@ def test_a_dark_shot_keeps_its_even_bars_alone() -> None:
     luma[6:30, ::2] = 38  # a night scene, nowhere bright
     assert Bars.of(luma).widths_px() == (0, 6, 0, 10)
     assert Bars.of(np.zeros((40, 50), np.uint8)).widths_px() == (0, 0, 0, 0)
+
+
+def test_sparks_of_the_picture_in_a_bar_s_last_block_are_bar() -> None:
+    """A few lit pixels within a block of the codec do not end a bar; a picture's line does."""
+    pictures = [np.full((60, 400), 120, np.uint8) for _ in range(10)]
+    for picture in pictures:
+        picture[:20] = 2
+    pictures[3][12, 7] = 200  # one of 4000 pixels of its line
+    bars = Bars.of(pictures[0])
+    for picture in pictures[1:]:
+        bars.add(picture)
+    assert bars.widths_px() == (0, 20, 0, 0)
+    for picture in pictures[:5]:
+        picture[12, :8] = 200  # 40 of 4000: something is to be seen there
+    bars = Bars.of(pictures[0])
+    for picture in pictures[1:]:
+        bars.add(picture)
+    assert bars.widths_px() == (0, 12, 0, 0)
+
+
+def test_sparks_are_bar_within_one_block_only() -> None:
+    picture = np.full((60, 400), 120, np.uint8)
+    picture[:50] = 2
+    picture[10:50, 3] = 90  # 0.25 % of the pixels of 40 lines: more lines than a block has
+    assert Bars.of(picture).widths_px() == (0, 10 + 16, 0, 0)

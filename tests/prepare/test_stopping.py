@@ -180,3 +180,48 @@ def test_files_added_and_removed_later(source, make, tmp_path) -> None:
     # nothing that stood was encoded again
     kept = [path for path in stamps if "v07" not in str(path)]
     assert all(path.stat().st_mtime_ns == stamps[path] for path in kept)
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut short", "no tar"])
+def test_a_damaged_shard_is_made_again(whole, source, tmp_path, damage: str) -> None:
+    import shutil
+
+    target = tmp_path / "set"
+    shutil.copytree(whole, target)
+    shards = sorted((target / "shards").iterdir())
+    assert len(shards) > 2
+    kept = {path: path.stat().st_mtime_ns for path in shards if path != shards[1]}
+    if damage == "gone":
+        shards[1].unlink()
+    elif damage == "cut short":
+        os.truncate(shards[1], shards[1].stat().st_size // 2)
+    else:
+        (target / "prepare.json").unlink()  # else its size alone is looked at: see `avssl check`
+        shards[1].write_bytes(bytes([7]) * shards[1].stat().st_size)
+    report = prepare(source, target, settings=SETTINGS, jobs=1, quiet=True)
+    assert not report.already_done
+    same(target, whole)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept  # others stood all the while
+    assert not list(target.glob("work/*/*.mp4"))
+    assert prepare(source, target, settings=SETTINGS, jobs=1, quiet=True).already_done
+
+
+def test_groups_and_splits_are_not_dealt_anew_by_accident(whole, source, tmp_path) -> None:
+    import dataclasses
+    import shutil
+
+    from avssl.errors import InputError
+
+    target = tmp_path / "set"
+    shutil.copytree(whole, target)
+    other = dataclasses.replace(SETTINGS, split=(0.5, 0.0, 0.5), group_by="(v0)")
+    with pytest.raises(InputError, match=r"--group-by none → \(v0\).*--split 0.8 0.1 0.1 → 0.5 0"):
+        prepare(source, target, settings=other, jobs=1, quiet=True)
+    same(target, whole)
+    stamps = {path: path.stat().st_mtime_ns for path in target.glob("work/*/result.json")}
+    assert stamps
+    prepare(source, target, settings=other, jobs=1, redeal=True, quiet=True)
+    groups = dict.fromkeys(Catalog.read(target).column("group_id"))
+    assert len(groups) == 1 + 4  # v00 … v09 are one, v10 … v13 each their own
+    # and nothing was encoded again
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
