@@ -26,8 +26,10 @@ def test_prepare_then_other_groups_then_check(two, tmp_path, capsys) -> None:
     before = {row.source: row for row in Catalog.read(tmp_path / "set").rows()}
     assert len({row.group_id for row in before.values()}) == 3
     stamps = [p.stat().st_mtime_ns for p in sorted((tmp_path / "set").glob("work/*/result.json"))]
-    # other groups: the same media, other rows
-    assert main([*words, "--jobs", "1", "--group-by", r"(m\d)_"]) == 0
+    # other groups: the same media, other rows, if one says so
+    assert main([*words, "--jobs", "1", "--group-by", r"(m\d)_"]) == 2
+    assert "--redeal" in capsys.readouterr().err
+    assert main([*words, "--jobs", "1", "--group-by", r"(m\d)_", "--redeal"]) == 0
     rows = {row.source: row for row in Catalog.read(tmp_path / "set").rows()}
     assert {name: row.group_id for name, row in rows.items()} == {
         "m1_a.mp4": "m1",
