@@ -76,6 +76,11 @@ def add_pose(studies: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("--pretext-steps", type=int, default=1000)
     parser.add_argument("--vision", default="small-bn", help="network of all rows (small-bn)")
     parser.add_argument("--layers", nargs="+", default=["res4"])
+    parser.add_argument(
+        "--best-layer",
+        action="store_true",
+        help="of --layers each row has its own best one, chosen with the rate",
+    )
     parser.add_argument("--tunes", nargs="+", default=["full", "frozen"])
     parser.add_argument("--workers", type=int, default=1, help="runs beside each other")
     parser.add_argument("--rows-only", action="store_true", help="make the encoders, then stop")
@@ -115,6 +120,7 @@ def pose(options: argparse.Namespace) -> str:
         seeds=seeds,
         rates=options.lr,
         num_search_seeds=options.search_seeds,
+        choose_layer=options.best_layer,
         tunes=options.tunes,
         layers=options.layers,
         num_processes=options.workers,
@@ -122,8 +128,12 @@ def pose(options: argparse.Namespace) -> str:
     found = sorted((out / "results").glob("*.json"))  # of earlier calls too
     results = [json.loads(path.read_text()) for path in found]
     floors = study.run_floors(pictures, out, labels=options.labels, seeds=seeds)
-    lines = summarise(results, search_seeds=seeds[: options.search_seeds or None])
-    parts = (as_markdown(lines), paired_as_markdown(lines), study.floors_as_markdown(floors))
+    chosen = options.best_layer
+    lines = summarise(
+        results, search_seeds=seeds[: options.search_seeds or None], choose_layer=chosen
+    )
+    paired = paired_as_markdown(lines, choose_layer=chosen)
+    parts = (as_markdown(lines), paired, study.floors_as_markdown(floors))
     return "\n".join(parts)
 
 

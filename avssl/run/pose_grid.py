@@ -135,6 +135,7 @@ def search(
     seeds: Sequence[int],
     rates: Sequence[float],
     num_search_seeds: int = 0,
+    choose_layer: bool = False,
     num_processes: int = 1,
     quiet: bool = False,
     **grid_settings: Any,
@@ -148,6 +149,7 @@ def search(
         seeds: of the runs.
         rates: learning rates, the same for every row.
         num_search_seeds: how many of the seeds have every rate; 0: all of them.
+        choose_layer: the others have the best layer alone, too (each row its own).
         num_processes: see `run_grid`.
         quiet: no progress bar.
         grid_settings: "labels", "tunes", "layers" of `grid`.
@@ -161,12 +163,12 @@ def search(
     )
     cells = grid(rows, seeds=seeds, rates=rates, **grid_settings)
     results = run([cell for cell in cells if cell.seed in first])
-    best = best_rates(results, search_seeds=first)
+    best = best_rates(results, search_seeds=first, choose_layer=choose_layer)
     rest = [
         cell
         for cell in cells
         if cell.seed not in first
-        and best[cell.row, cell.num_labels, cell.tune, cell.layer] == cell.lr
+        and best.get((cell.row, cell.num_labels, cell.tune, cell.layer)) == cell.lr
     ]
     return results + (run(rest) if rest else [])
 

@@ -62,6 +62,7 @@ def best_rates(
     *,
     metric: str = "pck_mean",
     search_seeds: Collection[int] | None = None,
+    choose_layer: bool = False,
 ) -> dict[Group, float]:
     """Chooses each group's learning rate by the mean over seeds on validation.
 
@@ -70,8 +71,9 @@ def best_rates(
         metric: what is compared.
         search_seeds: these seeds judge; None: those that every rate of the group has. A group in
             which a rate lacks one of them is left out.
+        choose_layer: keep of each row the one layer that is best by the same mean.
     """
-    found = {}
+    found: dict[Group, tuple[float, float]] = {}
     for key, rates in _groups(results).items():
         seeds = sorted(set.intersection(*(set(of_rate) for of_rate in rates.values())))
         judges = seeds if search_seeds is None else sorted(search_seeds)
@@ -80,8 +82,19 @@ def best_rates(
                 lr: float(np.mean([of_rate[seed]["validation"][metric] for seed in judges]))
                 for lr, of_rate in rates.items()
             }
-            found[key] = max(means, key=lambda lr: means[lr])
-    return found
+            best = max(means, key=lambda lr: means[lr])
+            found[key] = (best, means[best])
+    if choose_layer:
+        tops: dict[Group, tuple[float, float]] = {}
+        for (row, num_labels, tune, layer), (lr, mean) in found.items():
+            known = [key for key in tops if key[:3] == (row, num_labels, tune)]
+            if known and tops[known[0]][1] >= mean:
+                continue
+            for key in known:
+                del tops[key]
+            tops[row, num_labels, tune, layer] = (lr, mean)
+        found = tops
+    return {key: lr for key, (lr, _) in found.items()}
 
 
 def summarise(
@@ -89,6 +102,7 @@ def summarise(
     *,
     metric: str = "pck_mean",
     search_seeds: Collection[int] | None = None,
+    choose_layer: bool = False,
 ) -> list[Line]:
     """Gives each group's test figures at its chosen learning rate, of all seeds that have it.
 
@@ -96,8 +110,9 @@ def summarise(
     """
     listed = list(results)
     groups = _groups(listed)
+    chosen = best_rates(listed, metric=metric, search_seeds=search_seeds, choose_layer=choose_layer)
     lines = []
-    for key, lr in best_rates(listed, metric=metric, search_seeds=search_seeds).items():
+    for key, lr in chosen.items():
         row, num_labels, tune, layer = key
         of_rate = groups[key][lr]
         seeds = tuple(sorted(of_rate))
@@ -128,19 +143,24 @@ def as_markdown(lines: Sequence[Line]) -> str:
     return head + "|---|---|---|---|---|---|---|\n" + "\n".join(body) + "\n"
 
 
-def paired_as_markdown(lines: Sequence[Line], *, against: str = "random") -> str:
+def paired_as_markdown(
+    lines: Sequence[Line], *, against: str = "random", choose_layer: bool = False
+) -> str:
     """Gives every row less the row `against`, seed by seed, as a table.
 
     Runs of one seed have the same labelled pictures in the same order, so their differences say
-    more than two means do. Only seeds that both have count.
+    more than two means do. Only seeds that both have count. With `choose_layer` each row stands at
+    a layer of its own, and so does the one that is taken away; else at the same one.
     """
-    where = {
-        (line.num_labels, line.tune, line.layer): line for line in lines if line.row == against
-    }
+
+    def place(line: Line) -> tuple[int, str, str]:
+        return line.num_labels, line.tune, "" if choose_layer else line.layer
+
+    where = {place(line): line for line in lines if line.row == against}
     rows = [f"| less {against} | labels | encoder | layer | mean [95 %] | seeds |"]
     rows.append("|---|---|---|---|---|---|")
     for line in lines:
-        base = where.get((line.num_labels, line.tune, line.layer))
+        base = where.get(place(line))
         if base is None or line is base or not set(line.seeds) & set(base.seeds):
             continue
         known = dict(zip(base.seeds, base.values, strict=True))

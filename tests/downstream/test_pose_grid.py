@@ -71,6 +71,38 @@ def test_other_seeds_run_the_chosen_rate_alone(monkeypatch, tmp_path) -> None:
     assert (line.lr, line.seeds) == (1e-3, (0, 1, 2, 3))
 
 
+def test_each_row_has_its_best_layer_and_others_run_that_alone(monkeypatch, tmp_path) -> None:
+    # on validation a is best at res5 with 1e-3, b at res4 with 2e-3; on test it is the other way
+    best = {"a": ("res5", 1e-3), "b": ("res4", 2e-3)}
+    called = []
+
+    def figures(cells, setting, directory, **_):
+        called.append([(cell.row, cell.seed, cell.layer, cell.lr) for cell in cells])
+        found = []
+        for c in cells:
+            near = (c.layer == best[c.row][0]) + (c.lr == best[c.row][1])
+            of_test = 0.5 if c.row == "a" else 0.25
+            one = result(c.row, c.seed, c.lr, near / 2, of_test * (1 - near / 4) + c.seed / 8)
+            found.append({**one, "layer": c.layer})
+        return found
+
+    monkeypatch.setattr("avssl.run.pose_grid.run_grid", figures)
+    found = search(
+        {"a": [], "b": []}, Setting(data="D"), tmp_path, labels=[50], seeds=range(2),
+        rates=[1e-3, 2e-3], layers=["res4", "res5"], num_search_seeds=1, choose_layer=True,
+    )  # fmt: skip
+    assert len(called[0]) == 8 and {seed for _, seed, _, _ in called[0]} == {0}
+    assert sorted(called[1]) == [("a", 1, "res5", 1e-3), ("b", 1, "res4", 2e-3)]
+    lines = summarise(found, search_seeds=[0], choose_layer=True)
+    assert {(line.row, line.layer, line.lr): line.values for line in lines} == {
+        ("a", "res5", 1e-3): (0.25, 0.375),
+        ("b", "res4", 2e-3): (0.125, 0.25),
+    }
+    table = paired_as_markdown(lines, against="a", choose_layer=True)
+    assert "| b | 50 | full | res4 | -0.125 [-0.125, -0.125] | -0.125 -0.125 |" in table
+    assert "| b |" not in paired_as_markdown(lines, against="a")  # not at the same layer
+
+
 def test_fresh_weights_of_another_network() -> None:
     cell = Cell(row="a", init="fresh:small", num_labels=5, seed=1, lr=1e-3)
     config = Setting(data="D", changes={"vision": "small-bn"}).config(cell, "out")
