@@ -68,6 +68,8 @@ class Jigsaw(StillKnobs):
     """Each colour of each tile is moved by up to ± this, against lenses that bend colours."""
     standardise: bool = True
     """Each tile is brought to one mean and deviation on the device."""
+    standardise_colors: bool = False
+    """Each colour of a tile by itself: what hue it has in the mean goes too (blue is above)."""
     random_labels: bool = False
     """Labels that say nothing: the control of what the network's training alone does."""
     embedding: int = 64
@@ -146,7 +148,9 @@ class Jigsaw(StillKnobs):
         assert isinstance(head, nn.ModuleDict)
         frames = batch["frames"]
         tiles = frames.flatten(end_dim=1)
-        vectors = encoders["vision"](standardised(tiles) if self.standardise else tiles)
+        if self.standardise:
+            tiles = standardised(tiles, each_color=self.standardise_colors)
+        vectors = encoders["vision"](tiles)
         return {"logits": head["join"](head["alone"](vectors).unflatten(0, frames.shape[:2]))}
 
     def loss(self, out: Outputs, batch: Batch) -> Tensor:

@@ -27,10 +27,12 @@ RECIPES = {
             size_px=255,  # papers.md §5.1: 255 crop
             patch_px=64,  # papers.md §5.1: 3 x 3 cells of 85, tiles of 64, jitter 21
             gap_px=21,
-            num_permutations=1000,  # papers.md §5.2: 1000 permutations, 71 %
+            num_permutations=1000,  # papers.md §5.2: 1000 permutations, by max-min distance
             grey_probability=0.3,  # papers.md §5.1: 30 % grey
             channel_jitter_px=2,  # papers.md §5.1: channel jitter ±2
             flip=False,  # papers.md §5.1: no mirror
+            standardise=True,  # papers.md §5.1: each tile by its own mean and deviation
+            standardise_colors=False,  # all colours together, as Brattoli's port
             brightness=0.0,
             contrast=0.0,
             saturation=0.0,
@@ -42,7 +44,7 @@ RECIPES = {
         ),
         settings={
             "vision": "caffenet-64",
-            "steps": 350_000,
+            "steps": 350_000,  # not in papers.md, nor what follows: ours
             "batch_size": 256,
             "optim.name": "sgd",
             "optim.lr": 0.01,
@@ -53,8 +55,9 @@ RECIPES = {
         },
         about="The values of Noroozi and Favaro 2016; network CaffeNet for tiles of 64 px (its "
         "first stride 2). 1024 numbers a tile, as Brattoli's port of their network (later code on "
-        "ResNets: 1000). Ours: the solver, and two layers of 4096 in the trunk before the 1024. "
-        "Made for a GPU; theirs: 71 % of 1000 permutations on ImageNet.",
+        "ResNets: 1000). Ours: the solver, a crop of 0.6 to 1 of the short side, and two layers of "
+        "4096 in the trunk before the 1024. Made for a GPU; theirs: 71 % on ImageNet, of 1000 "
+        "permutations of which some differ in 2 places only (ours: in 5 or more).",
     ),
 }
 """Name → recipe."""

@@ -10,10 +10,14 @@ Two layouts. "pairs" is the paper's: the two patches lie anywhere in a larger pi
 apart, each moved by up to ± `jitter_px`. "cells" is the later 3 x 3 form: a cell has a side of
 patch_px + gap_px, the patch lies anywhere in it, and the first is always that of the middle cell.
 
-Worked example, "pairs", label 4 (right), patches of 96 px, gap 48, jitter 7: first at (60, 40)
-(down, right), second 144 to the right at (60, 184); moved by (-3, +5) and (+7, 0) they are shown
-from (57, 45) and (67, 184). The first ends at 141, the second begins at 184: no line that runs over
-the border tells how far it goes on.
+Worked example, "pairs", label 4 (right), patches of 96 px, gap 48, jitter 7: first at (160, 190)
+(down, right), second 144 to the right at (160, 334); moved by (-3, +5) and (+7, 0) they are shown
+from (157, 195) and (167, 334). The first ends at 291, the second begins at 334: no line that runs
+over the border tells how far it goes on.
+
+Where the first patch lies in the picture must not tell the answer, or seeing that it is at the left
+edge says "right". Cells have it in the middle; of pairs it is drawn where each of the eight
+neighbours would fit (`room_for_all`), which takes 3 patches, 2 gaps and the jitter: 398 px.
 
 The picture is cut and scaled as a whole (`StillKnobs`), so both patches have one scale. How a
 network could cheat, and what stops it, stands in `RelativePosition.shortcuts`.
@@ -75,9 +79,13 @@ class RelativePosition(StillKnobs):
     """Room between two patches; in "cells" on average, since each lies anywhere in its cell."""
     jitter_px: int = 2
     """Each patch is moved by up to ± this ("pairs"; "cells" move by the gap)."""
+    room_for_all: bool = True
+    """Pairs: the first patch lies where all eight neighbours fit. Off: to show the leak only."""
     color: str = "drop"
     """"drop": each patch keeps one channel, drawn at random, the others become noise; "project":
     green against magenta is taken out; "keep": nothing. All against lenses that bend colours."""
+    drop_noise: float = 0.5
+    """The noise: even, ± this share of the kept channel's deviation around its mean."""
     standardise: bool = True
     """Each patch is brought to one mean and deviation on the device."""
     coarse_probability: float = 0.0
@@ -91,7 +99,7 @@ class RelativePosition(StillKnobs):
     hidden: int = 256
     """Width of the layers after the join."""
     num_hidden: int = 1
-    """How many such layers."""
+    """How many such layers; 0: the answer directly."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -106,33 +114,54 @@ class RelativePosition(StillKnobs):
                 f"size_px {self.size_px}: the patches take {self.least_px()} px; use that or more, "
                 "or smaller patch_px, gap_px, jitter_px"
             )
+        if not 0 <= self.drop_noise <= 1:
+            raise InputError(f"drop_noise {self.drop_noise}: must be from 0 to 1")
         if not 0 <= self.coarse_probability <= 1:
             raise InputError(f"coarse_probability {self.coarse_probability}: must be from 0 to 1")
-        if self.hidden < 1 or self.num_hidden < 1 or self.embedding < 0:
-            raise InputError("hidden and num_hidden must be 1 or more, embedding 0 or more")
+        if self.hidden < 1 or self.num_hidden < 0 or self.embedding < 0:
+            raise InputError("hidden must be 1 or more, num_hidden and embedding 0 or more")
 
     def least_px(self) -> int:
         """Gives the side of the smallest picture that the patches fit into."""
         if self.layout == "cells":
             return 3 * (self.patch_px + self.gap_px)
-        return 2 * self.patch_px + self.gap_px + 2 * self.jitter_px
+        num_gaps = 2 if self.room_for_all else 1
+        return (num_gaps + 1) * self.patch_px + num_gaps * self.gap_px + 2 * self.jitter_px
 
     def sample(self, catalog: Catalog, index: int, rng: np.random.Generator) -> Plan:
-        """Plans one frame of row `index`, and which neighbour is shown: each of eight alike."""
+        """Plans one frame of row `index`, and which neighbour is shown: each of eight alike.
+
+        Of pairs also where the first patch lies, before it is moved: "first_px" (top, left).
+        """
         place, said = (int(number) for number in rng.integers(len(NEIGHBOURS), size=2))
-        target = {
+        target: dict[str, int | float | tuple[int | float, ...]] = {
             "place": place,
             "label": said if self.random_labels else place,
             "standardised": int(self.standardise),
         }
-        return self.still(catalog, index, rng, target={**target})
+        if self.layout == "pairs":
+            target["first_px"] = self.first_px(place, rng)
+        return self.still(catalog, index, rng, target=target)
 
-    def corners(self, place: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def first_px(self, place: int, rng: np.random.Generator) -> tuple[int, int]:
+        """Draws the upper left corner (top, left) of the first patch of a pair; two values."""
+        pitch = self.patch_px + self.gap_px
+        room = self.size_px - self.patch_px - 2 * self.jitter_px
+        if self.room_for_all:
+            before, after = np.full(2, pitch), np.full(2, pitch)
+        else:  # a neighbour above or left starts before the first patch, one below or right after
+            down_right = np.array(NEIGHBOURS[place])
+            before, after = np.maximum(-down_right, 0) * pitch, np.maximum(down_right, 0) * pitch
+        at = np.floor(rng.random(2) * (room - before - after + 1)).astype(int)
+        top, left = (at + before + self.jitter_px).tolist()
+        return top, left
+
+    def corners(self, plan: Plan, rng: np.random.Generator) -> NDArray[np.int64]:
         """Draws the upper left corners (top, left) of both patches, int64 [2, 2].
 
-        Always the same number of values, whatever `place`.
+        Always the same number of values, whatever the plan's "place".
         """
-        down_right = np.array(NEIGHBOURS[place])
+        place = int(plan.target["place"])  # type: ignore[arg-type]
         pitch = self.patch_px + self.gap_px
         if self.layout == "cells":
             drawn = parts.draw_corners(
@@ -141,23 +170,19 @@ class RelativePosition(StillKnobs):
             # The numbers of the cells leave out the middle one.
             cells = [_CENTRE, place + (place >= _CENTRE)]
             return drawn[cells] + (self.size_px - 3 * pitch) // 2
-        jitter = rng.integers(-self.jitter_px, self.jitter_px + 1, size=(2, 2))
-        # From the left edge of the pair's box; a neighbour above or left starts before the first.
-        before, after = np.maximum(-down_right, 0) * pitch, np.maximum(down_right, 0) * pitch
-        room = self.size_px - self.patch_px - 2 * self.jitter_px - before - after
-        at = np.floor(rng.random(2) * (room + 1)).astype(np.int64)
-        first = at + before + self.jitter_px
-        return np.stack([first, first + down_right * pitch]) + jitter
+        first = np.array(plan.target["first_px"])
+        both = np.stack([first, first + np.array(NEIGHBOURS[place]) * pitch])
+        return both + rng.integers(-self.jitter_px, self.jitter_px + 1, size=(2, 2))
 
     def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
         """Cuts both patches out of the picture and guards their colours: frames, label."""
         shown = self.picture(clips, plan, rng)
-        corners = self.corners(int(plan.target["place"]), rng)  # type: ignore[arg-type]
+        corners = self.corners(plan, rng)
         patches = parts.cut(shown, corners, patch_px=self.patch_px)
         coarse = rng.random((2, 2))
         patches = np.stack([self._coarse(*pair) for pair in zip(patches, coarse, strict=True)])
         if self.color == "drop":
-            patches = parts.keep_one_channel(patches, rng)
+            patches = parts.keep_one_channel(patches, rng, noise=self.drop_noise)
         elif self.color == "project":
             patches = parts.project_color(patches)
         label = np.array(plan.target["label"], dtype=np.int64)
@@ -181,10 +206,11 @@ class RelativePosition(StillKnobs):
         if self.embedding:
             alone = nn.Sequential(nn.Linear(width, self.embedding), nn.ReLU())
             width = self.embedding
-        join = nn.Sequential(nn.Flatten(), nn.Linear(2 * width, self.hidden), nn.ReLU())
-        for _ in range(self.num_hidden - 1):
-            join.extend([nn.Linear(self.hidden, self.hidden), nn.ReLU()])
-        join.append(nn.Linear(self.hidden, len(NEIGHBOURS)))
+        join, width = nn.Sequential(nn.Flatten()), 2 * width
+        for _ in range(self.num_hidden):
+            join.extend([nn.Linear(width, self.hidden), nn.ReLU()])
+            width = self.hidden
+        join.append(nn.Linear(width, len(NEIGHBOURS)))
         return nn.ModuleDict({"alone": alone, "join": join})
 
     def predict(self, encoders: Mapping[str, nn.Module], head: nn.Module, batch: Batch) -> Outputs:

@@ -36,6 +36,12 @@ def probe_light(plan: Plan, example: Example) -> NDArray[np.float64]:
     return np.concatenate([first, second, second[:2] - first[:2]])
 
 
+def probe_place(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """Where the first patch of a pair lies in the picture, px; of cells always the middle."""
+    first = plan.target.get("first_px", (0, 0))
+    return np.array(first, dtype=np.float64)
+
+
 def probe_bars(plan: Plan, example: Example) -> NDArray[np.float64]:
     """Dark even bars at the four sides of each patch, as shares of it."""
     return np.concatenate([patch_clues.bars(patch) for patch in example.arrays["frames"]])
@@ -49,6 +55,14 @@ SHORTCUTS = (
         guard="The crop keeps clear of the bars that the catalogue knows.",
         probe=probe_bars,
         off={"clear_of_borders": False},
+    ),
+    Shortcut(
+        name="place in the picture",
+        kind="bookkeeping",
+        leak="A first patch near the left edge has its neighbour to the right more often.",
+        guard="The first patch is the middle one, or lies where all eight neighbours would fit.",
+        probe=probe_place,
+        off={"layout": "pairs", "room_for_all": False},
     ),
     Shortcut(
         name="lines across the border",

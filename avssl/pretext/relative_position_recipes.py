@@ -25,17 +25,20 @@ RECIPES = {
     ),
     "paper": Recipe(
         task=RelativePosition(
-            # Pictures of 150 000 to 450 000 px, their shape kept: 387 px are the side of the first
-            # and 0.577 of the side of the last (papers.md §5.1, relative position).
-            size_px=387,
-            crop_scale=(0.577, 1.0),
+            # papers.md §5.1: pictures of 150 000 to 450 000 px, their shape kept, pairs anywhere.
+            # Here the 398 px that all eight neighbours take are cut anywhere out of a frame that
+            # is scaled to a short side of 398 to 503 px: 282 000 to 450 000 px of 16:9, 211 000 to
+            # 338 000 of 4:3. In smaller ones the place of the first patch tells the answer.
+            size_px=398,
+            crop_scale=(398 / 503, 1.0),
             layout="pairs",
             patch_px=96,  # papers.md §5.1: 96 x 96
             gap_px=48,  # papers.md §5.1: gap 48
             jitter_px=7,  # papers.md §5.1: jitter ±7
             # papers.md §5.1: one channel kept, the others U(−.5, .5) noise before the patch is
-            # brought to RMS 50. Here the noise is ± half of the patch's deviation.
+            # brought to RMS 50. That is half a level, less than the rounding of ours: none.
             color="drop",
+            drop_noise=0.0,
             # papers.md §5.1: RMS 50 (levels of 255). Here mean 0.45, deviation 0.25 of each patch,
             # less CaffeNet's mean: RMS 64, which the BatchNorm behind conv1 takes out again.
             standardise=True,
@@ -51,8 +54,8 @@ RECIPES = {
             num_hidden=2,
         ),
         settings={
-            "vision": "caffenet-96-bn",
-            "steps": 400_000,
+            "vision": "caffenet-96-bn",  # papers.md §5.1: fc6 4096 for each patch
+            "steps": 400_000,  # not in papers.md, nor what follows: ours
             "batch_size": 256,
             "optim.name": "sgd",
             "optim.lr": 1e-3,
@@ -63,10 +66,10 @@ RECIPES = {
         # papers.md §5.1; the figures at the end: §5.3.
         about="The values of Doersch, Gupta and Efros 2015; network CaffeNet for patches of 96 px. "
         "Theirs and not here: four random grids a picture with all their pairs (here one pair of "
-        "each), patches at an RMS of 50 levels (here 64), dropped colours as noise of ± 0.5 levels "
-        "(here ± half a deviation), BatchNorm without scale at momentum .999 (here torch's). Ours: "
-        "the solver and a second layer in the trunk. Made for a GPU; theirs: 38.4 % on ImageNet "
-        "(chance 12.5 %) after four weeks.",
+        "each), pictures below 211 000 px, patches at an RMS of 50 levels (here 64), BatchNorm "
+        "without scale at momentum .999 (here torch's). Ours: the first patch lies where all "
+        "eight neighbours would fit, the solver, a second layer in the trunk. Made for a GPU; "
+        "theirs: 38.4 % on ImageNet (chance 12.5 %) after four weeks.",
     ),
     "cells": Recipe(
         task=RelativePosition(
@@ -77,23 +80,30 @@ RECIPES = {
             color="keep",
             grey_probability=0.66,  # papers.md §5.1: grey p = .66
             both_directions=False,  # papers.md §5.1: pairs (i, centre)
+            standardise=True,  # papers.md §5.1: per-patch standardisation
             embedding=1000,  # papers.md §5.1: embed 1000, concat, fc
-            hidden=1000,
+            num_hidden=0,
+            # Not in papers.md: no changes of colour beside grey, no mirror.
+            brightness=0.0,
+            contrast=0.0,
+            saturation=0.0,
+            flip=False,
         ),
         settings={
-            "vision": "timm:resnet50",
-            "steps": 350_000,
-            "batch_size": 128,
-            "optim.name": "sgd",
+            "vision": "timm:resnet50",  # papers.md §5.4: ResNet-50
+            "steps": 350_000,  # papers.md §5.5: 35 epochs of 1.28 million pictures in 128s
+            "batch_size": 128,  # papers.md §5.5: batch 128
+            "optim.name": "sgd",  # not in papers.md, nor rate and decay: ours
             "optim.lr": 0.1,
             "optim.weight_decay": 1e-4,
             "optim.schedule": "step",
-            "optim.step_at": (150_000, 250_000),
-            "optim.warmup_steps": 50_000,
+            "optim.step_at": (150_000, 250_000),  # papers.md §5.5: drops 15/25
+            "optim.warmup_steps": 50_000,  # papers.md §5.5: warm-up 5
         },
         # papers.md §5.1, "modern re-impl.", and §5.5.
         about="The 3 x 3 form of later code (Kolesnikov and others 2019: 35 epochs of ImageNet in "
-        "batches of 128, drops after 15 and 25, warm-up 5; rate and decay are ours). For a GPU.",
+        "batches of 128, drops after 15 and 25, warm-up 5; rate, decay and the crop are ours). For "
+        "a GPU.",
     ),
 }
 """Name → recipe."""

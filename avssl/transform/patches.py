@@ -72,18 +72,23 @@ def cut_tiles(
     return out
 
 
-def keep_one_channel(patches: Picture, rng: np.random.Generator) -> Picture:
+def keep_one_channel(patches: Picture, rng: np.random.Generator, *, noise: float = 0.5) -> Picture:
     """Leaves each patch one channel, drawn at random; the other two become noise.
 
-    Doersch 2015, "color dropping" (papers.md §5.1): noise of ± half a standard deviation around
-    the channel's mean, so that nothing is told by where two channels differ.
+    Doersch 2015, "color dropping" (papers.md §5.1), so that nothing is told by where two channels
+    differ. Their noise is ± half a level of 255, next to nothing; ours goes with the patch.
+
+    Args:
+        patches: uint8 [K, 3, P, P].
+        rng: 1 + 3 P² values are drawn for each patch.
+        noise: even, ± this share of the kept channel's deviation, around its mean; 0: its mean.
     """
     out = np.empty_like(patches)
     for number, patch in enumerate(patches):
         kept = int(rng.integers(3))
         values = patch[kept].astype(np.float64)
-        noise = rng.random(patch.shape) - 0.5
-        filled = values.mean() + values.std() * noise
+        drawn = 2 * rng.random(patch.shape) - 1
+        filled = values.mean() + noise * values.std() * drawn
         filled[kept] = values
         out[number] = np.clip(np.rint(filled), 0, 255)
     return out

@@ -35,9 +35,10 @@ PLAIN: dict[str, Any] = {
     "saturation": 0.0,
     "color": "keep",
 }
+BY_NAME = {one.name: one for one in SHORTCUTS}
 LAYOUTS: list[dict[str, Any]] = [
     {"layout": "cells", "size_px": 97, "patch_px": 24, "gap_px": 8},
-    {"layout": "pairs", "size_px": 96, "patch_px": 24, "gap_px": 10, "jitter_px": 3},
+    {"layout": "pairs", "size_px": 104, "patch_px": 24, "gap_px": 10, "jitter_px": 3},
 ]
 
 
@@ -53,6 +54,11 @@ def make(
     catalog = Catalog.from_rows([dataclasses.replace(row, borders_px=borders_px)])
     plan = task.sample(catalog, 0, plan_rng)
     return plan, task.transform([Clip(frames=frame[None])], plan, rng)
+
+
+def drawn_corners(task: RelativePosition, place: int, rng: np.random.Generator) -> np.ndarray:
+    first = {"first_px": task.first_px(place, rng)} if task.layout == "pairs" else {}
+    return task.corners(Plan(spans=(), target={"place": place, **first}), rng)
 
 
 def coordinates(size_px: int) -> np.ndarray:
@@ -92,35 +98,59 @@ def test_the_second_patch_lies_where_the_label_says(
     jitter_px=st.integers(0, 8),
     over_px=st.integers(0, 40),
     layout=st.sampled_from(["cells", "pairs"]),
+    all_fit=st.booleans(),
     seed=st.integers(0, 999),
 )
 def test_patches_never_leave_the_picture_nor_their_distance(
-    patch_px: int, gap_px: int, jitter_px: int, over_px: int, layout: str, seed: int
+    patch_px: int,
+    gap_px: int,
+    jitter_px: int,
+    over_px: int,
+    layout: str,
+    all_fit: bool,
+    seed: int,
 ) -> None:
     cells, pairs = 3 * (patch_px + gap_px), 2 * patch_px + gap_px + 2 * jitter_px
-    size_px = (cells if layout == "cells" else pairs) + over_px
+    size_px = (cells if layout == "cells" else pairs + all_fit * (patch_px + gap_px)) + over_px
     task = RelativePosition(
-        size_px=size_px, patch_px=patch_px, gap_px=gap_px, jitter_px=jitter_px, layout=layout
-    )
+        size_px=size_px, patch_px=patch_px, gap_px=gap_px, jitter_px=jitter_px, layout=layout,
+        room_for_all=all_fit,
+    )  # fmt: skip
     moves = gap_px if layout == "cells" else 2 * jitter_px
     for place, direction in enumerate(NEIGHBOURS):
-        corners = task.corners(place, np.random.default_rng(seed))
+        corners = drawn_corners(task, place, np.random.default_rng(seed))
         assert corners.min() >= 0 and corners.max() + patch_px <= size_px
         off = corners[1] - corners[0] - np.array(direction) * (patch_px + gap_px)
         assert np.abs(off).max() <= moves
 
 
-def test_the_papers_pairs_lie_anywhere_144_px_apart_give_or_take_14() -> None:
+def test_the_papers_pairs_lie_144_px_apart_give_or_take_14() -> None:
     task = RECIPES["paper"].task
     rng = np.random.default_rng(0)
-    drawn = np.array([task.corners(4, rng) for _ in range(6000)])
-    first, off = drawn[:, 0], drawn[:, 1] - drawn[:, 0]
+    drawn = np.array([drawn_corners(task, 4, rng) for _ in range(6000)])
+    off = drawn[:, 1] - drawn[:, 0]
     assert off.min(axis=0).tolist() == [-14, 130] and off.max(axis=0).tolist() == [14, 158]
     # Two even draws of ±7: the variance is twice (15² - 1) / 12.
     assert off.std(axis=0) == pytest.approx(np.sqrt(2 * (15**2 - 1) / 12), rel=0.03)
-    last = task.size_px - 96
-    assert first[:, 0].min() < 5 and first[:, 0].max() > last - 5
-    assert first[:, 1].min() < 5 and first[:, 1].max() > last - 144 - 5
+    # 3 patches of 96, 2 gaps of 48, ±7: just the picture, which is cut out of the frame anywhere
+    assert task.size_px == task.least_px() == 3 * 96 + 2 * 48 + 14
+
+
+@pytest.mark.parametrize("room_for_all", [True, False])
+def test_where_the_first_patch_lies_tells_nothing_if_all_would_fit(room_for_all: bool) -> None:
+    task = RelativePosition(
+        layout="pairs", size_px=160, patch_px=24, gap_px=10, jitter_px=3, room_for_all=room_for_all
+    )
+    rngs = [np.random.default_rng(3) for _ in NEIGHBOURS]
+    firsts = np.array(
+        [[task.first_px(place, rng) for _ in range(400)] for place, rng in enumerate(rngs)]
+    )
+    if room_for_all:  # the same draws give the same place, whatever the answer
+        assert (firsts == firsts[:1]).all()
+        assert firsts.min() == 34 + 3 and firsts.max() == 160 - 24 - 34 - 3
+    else:  # "left" is 34 px farther right than "right", in the mean and in both extremes
+        left, right = firsts[3, :, 1], firsts[4, :, 1]
+        assert left.min() - right.min() == left.max() - right.max() == 34
 
 
 def test_places_are_alike_likely(row: ClipRow) -> None:
@@ -214,7 +244,7 @@ def test_letterboxes_are_seen_only_where_the_guard_is_off(row: ClipRow) -> None:
     frame = np.random.default_rng(0).integers(60, 256, size=(3, 128, 128)).astype(np.uint8)
     frame[:, :30] = frame[:, -30:] = 16
     task = RelativePosition(crop_scale=(0.9, 1.0))
-    off = RelativePosition(crop_scale=(0.9, 1.0), **SHORTCUTS[0].off)
+    off = RelativePosition(crop_scale=(0.9, 1.0), **BY_NAME["letterbox"].off)
     found = {"on": 0.0, "off": 0.0}
     for seed in range(20):
         for name, one in (("on", task), ("off", off)):
@@ -229,7 +259,7 @@ def test_gap_and_shift_break_lines_across_the_border(row: ClipRow) -> None:
     plane = coarse.repeat(7, axis=0).repeat(7, axis=1)[:96, :96]
     frame = np.repeat(plane[None], 3, axis=0)
     shares = []
-    for changes in ({}, SHORTCUTS[1].off):
+    for changes in ({}, BY_NAME["lines across the border"].off):
         task = RelativePosition(**{**PLAIN, **LAYOUTS[0], "size_px": 96, **changes})
         told = []
         for number in range(150):
@@ -281,10 +311,12 @@ def test_knobs_that_make_no_sense_are_refused() -> None:
         {"layout": "grid"},
         {"color": "grey"},
         {"size_px": 119},
-        {"layout": "pairs", "size_px": 75},
+        {"layout": "pairs", "size_px": 115},
+        {"layout": "pairs", "size_px": 75, "room_for_all": False},
+        {"drop_noise": 1.1},
         {"coarse_probability": 1.5},
         {"gap_px": -1},
-        {"num_hidden": 0},
+        {"num_hidden": -1},
     ]
     for wrong in wrongs:
         with pytest.raises(InputError):

@@ -60,6 +60,9 @@ def test_one_channel_stays_and_the_others_are_noise_around_it() -> None:
     # noise from an even draw of ± half a deviation has a deviation of 1/√12 of it
     assert abs(other.mean() - values.mean()) < 3
     assert other.std() == pytest.approx(values.std() / np.sqrt(12), rel=0.25)
+    flat = keep_one_channel(patches, np.random.default_rng(3), noise=0.0)
+    spans = flat.max(axis=(2, 3)).astype(int) - flat.min(axis=(2, 3))
+    assert ((spans == 0).sum(axis=1) == 2).all()  # the dropped channels are their patch's mean
 
 
 def test_projection_takes_out_green_against_magenta_and_nothing_else() -> None:
@@ -83,6 +86,11 @@ def test_standardised_equals_numpy_and_bears_flat_patches() -> None:
             expected = (values[i, j] - values[i, j].mean()) / max(deviation, 0.5) * 0.25 + 0.45
             assert np.allclose(out[i, j], expected, atol=1e-5)
     assert np.allclose(standardised(torch.from_numpy(patches) / 255).numpy(), out, atol=1e-4)
+    each = standardised(torch.from_numpy(patches), each_color=True).numpy()
+    of_color = values.reshape(-1, 81)
+    deviation = np.maximum(of_color.std(axis=1), 0.5)[:, None]
+    expected = (of_color - of_color.mean(axis=1, keepdims=True)) / deviation * 0.25 + 0.45
+    assert np.allclose(each.reshape(-1, 81), expected, atol=1e-5)
 
 
 def test_tiles_are_cells_patches_and_their_colours_move_a_little() -> None:
