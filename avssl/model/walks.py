@@ -66,7 +66,13 @@ def return_loss(ends: Tensor) -> Tensor:
 
 
 def ranking(
-    first: Tensor, last: Tensor, *, margin: float, num_negatives: int, hard_share: float
+    first: Tensor,
+    last: Tensor,
+    *,
+    group: Tensor,
+    margin: float,
+    num_negatives: int,
+    hard_share: float,
 ) -> tuple[Tensor, Tensor]:
     """Ranks tracked patches against those of other samples (Wang and Gupta 2015, papers.md §6.1).
 
@@ -74,14 +80,16 @@ def ranking(
 
     Args:
         first: [B, D], first patch of each track.
-        last: [B, D], last patch of each track; the others' are the negatives.
+        last: [B, D], last patch of each track; those of other groups are the negatives.
+        group: int64 [B]; tracks of one group may show the same thing, so neither teaches the other.
         margin: M.
-        num_negatives: K, at most B - 1 are taken.
+        num_negatives: K; fewer where there are no more.
         hard_share: share of K that are those with the highest loss in the batch; the others are the
-            next samples of the batch, whose order is random.
+            next samples of the batch, whose order is random. None is taken twice.
 
     Returns:
-        Losses [B], and the share of all other samples that are farther than the own patch [B].
+        Losses [B], and the share of all samples of other groups that are farther than the own
+        patch [B]; 0 and ½ where all are of one group.
     """
     cosine = (
         functional.normalize(first.float(), dim=1) @ functional.normalize(last.float(), dim=1).T
@@ -93,12 +101,17 @@ def ranking(
     own = distance.diagonal()
     places = torch.arange(num, device=cosine.device)
     others = (places[:, None] + torch.arange(1, num, device=cosine.device)) % num
+    counts = group[others] != group[:, None]
     apart = own[:, None] - distance.gather(1, others)  # below 0: ranked right
     cost = functional.relu(apart + margin)
     taken = min(num_negatives, num - 1)
     num_hard = round(hard_share * taken)
-    parts = [cost[:, : taken - num_hard]]
-    if num_hard:
-        parts.append(cost.topk(num_hard, dim=1).values)
-    right = (apart < 0).float() + 0.5 * (apart == 0).float()
-    return torch.cat(parts, dim=1).mean(dim=1), right.mean(dim=1).detach()
+    following = counts.int().argsort(dim=1, descending=True, stable=True)[:, : taken - num_hard]
+    left = counts.scatter(1, following, False)
+    hard = cost.masked_fill(~left, -1).topk(num_hard, dim=1).indices
+    chosen = torch.cat([following, hard], dim=1)
+    weight = counts.gather(1, chosen).float()
+    mean = (cost.gather(1, chosen) * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+    right = ((apart < 0).float() + 0.5 * (apart == 0).float()) * counts
+    share = right.sum(dim=1) / counts.sum(dim=1).clamp(min=1)
+    return mean, torch.where(counts.any(dim=1), share, 0.5).detach()

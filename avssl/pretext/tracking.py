@@ -11,9 +11,10 @@ looks like it, and back again. A walk should end where it began:
 
 "ranking": Wang and Gupta, "Unsupervised learning of visual representations using videos", ICCV 2015
 (papers.md §6.1). A window with many moving points is followed; its first and last picture belong
-together more than its first and other windows: hinge on 1 - cos, margin ½, K = 4 others. KCF, their
-tracker, is not in our OpenCV; `avssl.transform.following` says what stands in for it. Tracks that
-are lost, or of pictures in which too few or too many points move, weigh nothing.
+together more than its first and other windows: hinge on 1 - cos, margin ½, K = 4 others, of other
+groups of clips. KCF, their tracker, is not in our OpenCV; `avssl.transform.following` says what
+stands in for it. Tracks that are lost, or of pictures in which too few or too many points move,
+weigh nothing.
 
 Nodes are patches that pass through the network one by one (the paper), each cut and coloured a
 little differently in each frame; from one map of the whole picture (`nodes="map"`) they would be
@@ -25,7 +26,7 @@ That is asked by label propagation (docs/propagation.md): a short run beats copy
 layer res4, not by res3.
 
 Batch: walks: patches uint8 [B, T, N, 3, p, p] (map: frames uint8 [B, T, 3, S, S]); ranking: patches
-uint8 [B, 2, 3, p, p], weight float32 [B].
+uint8 [B, 2, 3, p, p], weight float32 [B], group int64 [B].
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,6 +50,7 @@ from avssl.task import Batch, Outputs, layer_sizes
 from avssl.transform import frames as pictures
 from avssl.transform.following import follow
 from avssl.transform.moving import MovingKnobs
+from avssl.transform.pair_rows import number_of
 
 MODES = ("walks", "ranking")
 NODES = ("patches", "map")
@@ -134,14 +136,20 @@ class Tracking(MovingKnobs):
             catalog,
             index,
             rng,
-            target={"node": node, "other": other, "same": label, "grid": self.grid},
+            target={
+                "node": node,
+                "other": other,
+                "same": label,
+                "grid": self.grid,
+                "group": number_of(catalog.row(index).group_id),
+            },
         )
 
     def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
         """Cuts the frames, then the patches: see the top."""
         frames = self.cropped(clips, plan, rng)
         if self.mode == "ranking":
-            return self._tracked(frames, rng)
+            return self._tracked(frames, plan, rng)
         frames = self._colored(frames, rng)
         if self.nodes == "map":
             return Example(arrays={"frames": frames})
@@ -173,7 +181,7 @@ class Tracking(MovingKnobs):
             out.append(pictures.crop_resize(frame[None], box, size_px=self.patch_px)[0])
         return np.stack(out)
 
-    def _tracked(self, frames: NDArray[np.uint8], rng: np.random.Generator) -> Example:
+    def _tracked(self, frames: NDArray[np.uint8], plan: Plan, rng: np.random.Generator) -> Example:
         """Follows a window and gives its first and last picture."""
         grey = np.rint(frames.mean(axis=1, dtype=np.float32)).astype(np.uint8)
         found = follow(grey, patch_px=self.patch_px, moving_px=self.moving_px)
@@ -188,6 +196,7 @@ class Tracking(MovingKnobs):
             arrays={
                 "patches": np.concatenate(both),
                 "weight": np.array(counts, dtype=np.float32),
+                "group": np.array(plan.target["group"], dtype=np.int64),
             }
         )
 
@@ -208,6 +217,7 @@ class Tracking(MovingKnobs):
             cost, ranked = walks.ranking(
                 all_rows(first.contiguous()),
                 all_rows(last.contiguous()),
+                group=all_rows(batch["group"]),
                 margin=self.margin,
                 num_negatives=self.num_negatives,
                 hard_share=self.hard_share,

@@ -71,7 +71,10 @@ def test_ranking_by_hand() -> None:
     angles = np.deg2rad([0.0, 60.0, 90.0, 180.0])
     last = torch.tensor(np.stack([np.cos(angles), np.sin(angles)], axis=1), dtype=torch.float32)
     first = torch.tensor([[2.0, 0.0]]).repeat(4, 1)
-    how: dict[str, Any] = {"margin": 0.5, "num_negatives": 3, "hard_share": 0.0}
+    alone_each = torch.arange(4)
+    how: dict[str, Any] = {
+        "margin": 0.5, "num_negatives": 3, "hard_share": 0.0, "group": alone_each
+    }  # fmt: skip
     cost, ranked = walks.ranking(first, last, **how)
     # distances 0, ½, 1, 2: for the second sample, others are 0, 1, 2 and its own is ½
     assert cost.tolist() == pytest.approx([0, (1 + 0 + 0) / 3, (1.5 + 1 + 0) / 3, 6 * 1.0 / 3],
@@ -79,8 +82,37 @@ def test_ranking_by_hand() -> None:
     assert ranked.tolist() == pytest.approx([1, 2 / 3, 1 / 3, 0])
     hard, _ = walks.ranking(first, last, **{**how, "num_negatives": 1, "hard_share": 1.0})
     assert hard.tolist() == pytest.approx([0, 1, 1.5, 2.5], abs=1e-5)
-    alone, even = walks.ranking(first[:1], last[:1], **how)
+    # half of two are hard: the next sample, and of those left the one that costs most
+    mixed, _ = walks.ranking(first, last, **{**how, "num_negatives": 2, "hard_share": 0.5})
+    assert mixed.tolist() == pytest.approx([0, 0.5, 0.75, 2.25], abs=1e-5)
+    alone, even = walks.ranking(first[:1], last[:1], **{**how, "group": alone_each[:1]})
     assert alone.tolist() == [0] and even.tolist() == [0.5]
+
+
+def test_tracks_of_one_group_are_no_others_to_each_other() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, last = torch.randn(2, 9, 5, generator=generator)
+    group = torch.tensor([0, 1, 0, 2, 1, 1, 3, 0, 0])
+    cost, ranked = walks.ranking(
+        first, last, group=group, margin=0.5, num_negatives=4, hard_share=0.5
+    )
+    unit_first, unit_last = (one / one.norm(dim=1, keepdim=True) for one in (first, last))
+    for i in range(9):
+        order = [(i + k) % 9 for k in range(1, 9)]
+        others = [j for j in order if group[j] != group[i]]
+
+        def costs(j: int, i: int = i) -> float:
+            own, other = (float(1 - unit_first[i] @ unit_last[k]) for k in (i, j))
+            return max(0.0, own - other + 0.5)
+
+        hard = sorted(others[2:], key=costs)[-2:]
+        assert float(cost[i]) == pytest.approx(
+            np.mean([costs(j) for j in others[:2] + hard]), abs=1e-5
+        )
+        right = [costs(j) < 0.5 for j in others]
+        assert float(ranked[i]) == pytest.approx(np.mean(right), abs=1e-6)
+    one = walks.ranking(first, last, group=group * 0, margin=0.5, num_negatives=4, hard_share=0.5)
+    assert one[0].tolist() == [0.0] * 9 and one[1].tolist() == [0.5] * 9
 
 
 def texture(shift: tuple[float, float], *, size: int = 96) -> np.ndarray:
@@ -133,7 +165,9 @@ def test_ranking_learns_and_lost_tracks_teach_nothing() -> None:
     torch.manual_seed(0)
     learner = Learner(task=task, encoders=encoders, widths=widths_of(encoders)).train()
     patches = (noise(3, 6, 1, 3, 40, 40) * 40 + 128).clamp(0, 255).to(torch.uint8)
-    batch = {"patches": patches.expand(6, 2, 3, 40, 40), "weight": torch.ones(6)}
+    batch = {"patches": patches.expand(6, 2, 3, 40, 40), "weight": torch.ones(6)} | {
+        "group": torch.arange(6)
+    }
     out = learner.outputs(batch)
     found = task.scores(
         {key: value.double().numpy() for key, value in task.metrics(out, batch).items()}
