@@ -296,7 +296,8 @@ class Colorization(StillKnobs):
             paid = 2 * self.noise_ab**2 * out["nats"]
             found["_bound"] = self._squared(out) * num_places + paid
             apart = (sampled - guess[:, None]).square()
-            found["_spread"] = apart.sum(dim=(2, 3, 4)).mean(dim=1)
+            # of few drawings: over one less than their number, or it comes out too small
+            found["_spread"] = apart.sum(dim=(1, 2, 3, 4)) / max(1, sampled.shape[1] - 1)
         found["_color_error"] = (guess - ab).square().sum(dim=(1, 2, 3))
         found["color_rmse"] = (found["_color_error"] / num_places).sqrt()
         return {name: value * weight for name, value in found.items()}

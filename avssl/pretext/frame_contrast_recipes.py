@@ -22,7 +22,7 @@ RECIPES = {
         "synthetic world: balanced accuracy 0.80, AUC 0.89 (one seed).",
     ),
     "paper": Recipe(
-        # PIRL (papers.md §5.4, last row but one: 62.9 to 64.3 on ImageNet): the released settings,
+        # PIRL (papers.md §5.4, "PIRL": 62.9 to 64.3 on ImageNet): the released settings,
         # vissl's pirl_jigsaw_4node_resnet50.yaml.
         task=FrameContrast(
             max_gap_s=0.0,  # both views of one picture

@@ -51,10 +51,10 @@ RECIPES = {
             mask="random-region",  # "random-region masks for features", papers.md §5.1
             hidden_share=0.25,  # not in papers.md; ¼ in the released code
             overlap_px=0,  # off for regions in the released code
-            layer="conv5",
+            layer="conv5",  # [ours]: where AlexNet's own fully connected layers begin
             places=6,  # pool5's
             bottleneck="channel-wise",  # "AlexNet variant uses channel-wise FC", §5.1
-            head_width=256,
+            head_width=256,  # [ours: not in papers.md]
             adversarial=0.0,  # "adv diverged with AlexNet → features use L2 only", §5.1
         ),
         settings={"vision": "caffenet-bn", **_SOLVER},
@@ -73,13 +73,16 @@ RECIPES = {
             places=4,  # the paper's five convolutions of stride 2: 4 x 4 places of 128 px
             bottleneck="full",
             hidden=4000,  # "4000-d bottleneck", §5.1
-            head_width=512,
-            adversarial=0.001,  # ".999·L2 + .001·adv", §5.1
+            head_width=512,  # [ours: not in papers.md]
+            # ".999·L2 + .001·adv", §5.1; ours reverses the judge's gradient instead of training in
+            # turns, and takes L2 in units of half the range of tanh.
+            adversarial=0.001,
         ),
         # res5 of a ResNet has the 4 x 4 places; the paper's own encoder is not among ours.
         settings={"vision": "resnet18", **_SOLVER},
-        about="The drawings of Pathak and others 2016: the middle half, with a judge. ResNet-18 "
-        "for their encoder. Made for a GPU.",
+        about="The drawings of Pathak and others 2016: the middle half, with a judge whose "
+        "gradient is turned round in the one step (theirs: two steps in turns). ResNet-18 for "
+        "their encoder of five convolutions. Made for a GPU.",
     ),
 }
 """Name → recipe."""

@@ -314,12 +314,16 @@ RECIPES = {
             size_px=256,  # papers.md §6.2: "grey input 256×256"
             answer_px=32,  # papers.md §6.2: "labels at 32×32"
             num_colors=16,  # papers.md §6.2: "k-means K=16"
-            layer="res3",  # papers.md §6.2: trunk to 32×32×256; this one has 128 channels there
+            # papers.md §6.2: trunk to 32×32×256 without pooling. timm's ResNet-18 pools in its
+            # stem and has 128 channels at that stride; the first layer behind it makes 256.
+            layer="res3",
             hidden=256,
             depth=5,  # papers.md §6.2: "5-layer 3-D conv"
             embedding=64,  # papers.md §6.2: "64-d embedding"
             unit_length=False,  # papers.md §6.2: "f_i·f_j"
-            temperature=1.0,  # papers.md §6.2: "T train 1.0"
+            # papers.md §6.2: "T train 1.0"; the test's 0.5 is label propagation's here, which has
+            # a temperature of its own (`avssl eval propagation --temperature`).
+            temperature=1.0,
             crop_jitter=0.0,
             crop_scale=(1.0, 1.0),
             brightness=0.0,
@@ -337,7 +341,9 @@ RECIPES = {
             "optim.step_at": (60_000,),
             "optim.step_factor": 0.1,
         },
-        about="The values of Vondrick and others 2018; made for a GPU.",
+        about="The values of Vondrick and others 2018. Theirs and not here: a trunk without "
+        "pooling that ends at 256 channels (timm's ResNet-18: 128 at the same stride). Ours: a "
+        "thousandth of every colour in the mixture. Made for a GPU.",
     ),
 }
 """Name → recipe."""

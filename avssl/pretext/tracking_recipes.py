@@ -38,6 +38,8 @@ RECIPES = {
             edge_dropout=0.1,  # papers.md §6.3: "edge dropout .1"
             temperature=0.05,  # papers.md §6.3: "T .05"
             layer="res4",  # papers.md §6.3: "layer4 removed"; its stride of 8 is 16 here
+            patch_jitter=0.2,  # not in papers.md: ours, and what follows
+            embedding=128,
             crop_scale=(1.0, 1.0),
             brightness=0.0,
             contrast=0.0,
@@ -52,7 +54,9 @@ RECIPES = {
             "optim.weight_decay": 0.0,
             "optim.schedule": "constant",
         },
-        about="The contrastive random walk of Jabri, Owens and Efros 2020; made for a GPU.",
+        about="The contrastive random walk of Jabri, Owens and Efros 2020. Theirs and not here: a "
+        "stride of 8 px in the last layer (here 16). Ours: patches cut a little smaller in each "
+        "frame (up to 0.2), 128 numbers a node, the number of steps. Made for a GPU.",
     ),
     "ranking": Recipe(
         task=Tracking(
@@ -71,8 +75,8 @@ RECIPES = {
     "ranking-paper": Recipe(
         task=Tracking(
             mode="ranking",
-            num_frames=31,  # papers.md §6.1: "30 frames"
-            rate_hz=25.0,
+            num_frames=31,  # papers.md §6.1: tracked over "30 frames": 30 steps
+            rate_hz=25.0,  # not in papers.md: ours, and the sizes
             size_px=360,
             patch_px=227,
             crop_scale=(1.0, 1.0),
@@ -84,7 +88,9 @@ RECIPES = {
             embedding=1024,  # papers.md §6.1: "fc7 = 1024"
             margin=0.5,  # papers.md §6.1: "margin M = 0.5" (the released code has 1)
             num_negatives=4,  # papers.md §6.1: "K = 4 negatives"
-            hard_share=0.5,  # papers.md §6.1: "hard/rand 0.5/0.5"
+            # papers.md §6.1: "random first, then hard mining"; the released code's "hard/rand
+            # 0.5/0.5" from the first step on here.
+            hard_share=0.5,
             moving_px=0.5,  # papers.md §6.1: "flow > 0.5 px"
             moving_share=(0.25, 0.75),  # papers.md §6.1: "keep 25–75 % moving (unverified)"
         ),
@@ -94,13 +100,16 @@ RECIPES = {
             "batch_size": 100,  # not in papers.md: ours
             "optim.name": "sgd",
             "optim.lr": 1e-3,  # papers.md §6.1: "SGD 1e-3"
-            "optim.momentum": 0.9,
+            "optim.momentum": 0.9,  # not in papers.md: Caffe's usual
             "optim.weight_decay": 5e-4,  # papers.md §6.1: "wd 5e-4"
             "optim.schedule": "step",
             "optim.step_at": (100_000, 200_000, 300_000),  # papers.md §6.1: "step 100 k"
-            "optim.step_factor": 0.1,
+            "optim.step_factor": 0.1,  # not in papers.md: Caffe's usual
         },
-        about="Ranking of tracked patches as Wang and Gupta 2015; the batch is ours. For a GPU.",
+        about="Ranking of tracked patches as Wang and Gupta 2015. Theirs and not here: random "
+        "negatives alone at first (here half are the hardest from the first step on), AlexNet's "
+        "own fc7 of 1024 (here 4096, then a linear layer to 1024), the tracker KCF. The batch, the "
+        "sizes and the rate of frames are ours. For a GPU.",
     ),
 }
 """Name → recipe."""
