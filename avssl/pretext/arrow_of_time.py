@@ -139,7 +139,7 @@ class ArrowOfTime(SequenceKnobs):
         if not self.drawn_before_label and label == 0:
             number = len(runs.first) - 1 - int(draw[0] * len(runs.first) / 4)
         shown = runs.frames(number)
-        target = {"label": label, "as_clip": int(self.as_clip)}
+        target = {"label": self.said(label, 2, rng), "as_clip": int(self.as_clip)}
         return self.plan(row, index, shown if label else shown[::-1], target)
 
     def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:

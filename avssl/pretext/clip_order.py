@@ -151,7 +151,8 @@ class ClipOrder(SequenceKnobs):
         order = classes[label]
         if self.up_to_reversal and draw[2] < 0.5:
             order = order[::-1]
-        return self.plan(row, index, frames[list(order)], {"label": label, "order": order})
+        said = self.said(label, len(classes), rng)
+        return self.plan(row, index, frames[list(order)], {"label": said, "order": order})
 
     def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
         """Cuts, scales and colours the clips: frames and label (see the top)."""

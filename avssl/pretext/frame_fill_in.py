@@ -183,7 +183,8 @@ class FrameFillIn(SequenceKnobs):
         if draw[2] < 0.5:
             ends.reverse()
         shown = frames[[*ends, *(2 * shuffled + 1)]]
-        return self.plan(row, index, shown, {"label": label, "asked": asked})
+        said = self.said(label, self.num_candidates, rng)
+        return self.plan(row, index, shown, {"label": said, "asked": asked})
 
     def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
         """Cuts, scales and colours ends and candidates: frames and label (see the top)."""

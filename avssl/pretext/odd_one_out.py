@@ -172,7 +172,8 @@ class OddOneOut(SequenceKnobs):
             if k == label:
                 frames = frames[list(order)]
             shown.append(frames[::-1] if turned[k] and self.reverse else frames)
-        target = {"label": label, "as_clip": int(self.as_clip)}
+        said = self.said(label, self.num_sequences, rng)
+        target = {"label": said, "as_clip": int(self.as_clip)}
         return self.plan(row, index, np.concatenate(shown), target)
 
     def _long_order(self, rng: np.random.Generator) -> tuple[int, ...]:

@@ -50,6 +50,8 @@ class SequenceKnobs:
     """Runs are drawn in proportion to their motion to this power; 0: all alike."""
     min_motion: float = 0.0
     """Least motion in each step, short sides of the picture."""
+    random_labels: bool = False
+    """Labels that say nothing: the control of what the network's training alone does."""
     match_gop_phase: bool = True
     """Steps are whole key-frame periods. Off: the order shows in sharpness; for the audit."""
     within_shot: bool = True
@@ -129,6 +131,10 @@ class SequenceKnobs:
                 "at every step; use a smaller step_s, or fewer pictures"
             )
         return np.array(rows, dtype=np.int64)
+
+    def said(self, label: int, num_labels: int, rng: np.random.Generator) -> int:
+        """Gives the label that the network is told; with `random_labels` one drawn by itself."""
+        return int(rng.integers(num_labels)) if self.random_labels else label
 
     def plan(
         self,
