@@ -40,7 +40,8 @@ class Task(Protocol):
     Other things that a task may have: `completed(catalog)`, which gives the task with what the data
     set knows filled in, before a run begins; `freeze(encoders)`, which takes the gradients of
     encoders away and says whether it did; `keeps_head = True`, where the head is what is wanted;
-    `drawn(out, batch)`, pictures uint8 [H, W, 3] with the answers drawn in, for the report.
+    `drawn(out, batch)`, pictures uint8 [H, W, 3] with the answers drawn in, for the report;
+    `compares = True`, where the loss compares the samples of a batch with each other.
     Metrics whose names begin with "_" go to `scores` alone.
 
     Several tasks at once (`avssl.pretext.multi`) are one object too, with `parts`, name → task. A

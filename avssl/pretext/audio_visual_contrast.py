@@ -59,6 +59,7 @@ class AudioVisualContrast(AudioVisualPairs):
     label_names: ClassVar[tuple[str, ...]] = ("mismatched", "together")
     shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
     keeps_head: ClassVar[bool] = True
+    compares: ClassVar[bool] = True
 
     pooling: str = "soft-max"
     """What of a picture is compared: "max" (its best place), "soft-max" (0.1 times the logarithm of

@@ -64,6 +64,7 @@ class FrameContrast(StillKnobs):
     summary: ClassVar[str] = "do these two frames belong to one video?"
     streams: ClassVar[tuple[str, ...]] = ("vision",)
     label_names: ClassVar[tuple[str, ...]] = ("of two videos", "of one video")
+    compares: ClassVar[bool] = True
     shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
 
     min_gap_s: float = 0.2

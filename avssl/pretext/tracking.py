@@ -246,6 +246,11 @@ class Tracking(MovingKnobs):
     def _vectors(self, encoder: nn.Module, patches: Tensor) -> Tensor:
         return self._map(encoder, patches).mean(dim=(2, 3)) if self.layer else encoder(patches)
 
+    @property
+    def compares(self) -> bool:
+        """Whether the loss compares the samples of a batch with each other."""
+        return self.mode == "ranking"
+
     def loss(self, out: Outputs, batch: Batch) -> Tensor:
         """Gives the mean loss; tracks of weight 0 do not count."""
         if self.mode == "ranking":
