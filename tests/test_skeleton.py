@@ -36,14 +36,21 @@ def test_the_layers_hold(root: Path) -> None:
     assert "0 broken" in done.stdout
 
 
-def test_every_pretext_task_is_under_the_contract_of_independence(root: Path) -> None:
-    import tomllib
+def test_no_pretext_task_imports_another(root: Path) -> None:
+    """Not through a file that several share either; the list of tasks is the registry's."""
+    import grimp
 
-    from avssl.pretext import TASKS
+    from avssl.pretext import REGISTRY, TASKS
 
-    contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]
-    (listed,) = [item["modules"] for item in contracts["contracts"] if "modules" in item]
-    assert {kind.__module__ for kind in TASKS.values()} == set(listed)
+    files = {kind.__module__ for kind in TASKS.values()}
+    assert len(files) == len(REGISTRY), "one file, one task"
+    graph = grimp.build_graph("avssl", exclude_type_checking_imports=True, cache_dir=None)
+    assert files <= graph.modules
+    for one in sorted(files):
+        assert graph.find_modules_directly_imported_by(one), f"{one}: nothing was read"
+        for other in sorted(files - {one}):
+            chain = graph.find_shortest_chain(importer=one, imported=other)
+            assert chain is None, " → ".join(chain or ())
 
 
 def test_every_package_is_listed_for_the_wheel(root: Path) -> None:

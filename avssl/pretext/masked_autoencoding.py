@@ -41,6 +41,7 @@ from torch import Tensor, nn
 
 from avssl.catalog import Catalog
 from avssl.errors import InputError
+from avssl.model.gather import all_rows, own_rows
 from avssl.model.vit import chosen, sine_cosine, to_patches, to_pictures
 from avssl.pretext.masked_autoencoding_guards import SHORTCUTS
 from avssl.records import Clip, Example, Plan, Shortcut
@@ -72,8 +73,8 @@ class MaskedAutoencoding(StillKnobs):
     normalise_patches: bool = True
     """Ask for each patch less its own mean, over its own deviation; off: for its colours."""
     random_labels: bool = False
-    """Ask for the patches of the next picture of a process's batch, of which nothing is seen: the
-    control of what the network's training alone does."""
+    """Ask for the patches of the next picture of the batch, of which nothing is seen: the control
+    of what the network's training alone does."""
     decoder_depth: int = 1
     """Blocks of the half that draws and is thrown away."""
     decoder_width: int = 96
@@ -155,27 +156,40 @@ class MaskedAutoencoding(StillKnobs):
     def predict(self, encoders: Mapping[str, Any], head: nn.Module, batch: Batch) -> Outputs:
         """Gives {"patches": [B, H, 3 p²]}, in the units of `answer`.
 
+        With `random_labels`, in training, also "asked" uint8 [B, 3, S, S]: each one's next picture
+        in the batch of all processes. (Reports and evaluations take that of their own batch.)
+
         Raises:
             InputError: a batch of one has no next picture (`random_labels`).
         """
-        if self.random_labels and head.training and len(batch["frames"]) < 2:
-            raise InputError(
-                "task.random_labels: a process has 1 picture a pass, whose next is itself; needs 2 "
-                "or more: --batch-size of 2 x processes x --accumulate, or more"
-            )
+        asked: dict[str, Tensor] = {}
+        if self.random_labels and head.training:
+            every = all_rows(batch["frames"])
+            if len(every) < 2:
+                raise InputError(
+                    "task.random_labels: a pass has 1 picture alone, whose next is itself; needs 2 "
+                    "or more: --batch-size of 2 x --accumulate, or more"
+                )
+            asked["asked"] = own_rows(every.roll(-1, dims=0), len(batch["frames"]))
         tokens = encoders["vision"].tokens(batch["frames"], batch["visible"])
-        return {"patches": head(tokens, batch["visible"], batch["hidden"])}
+        return {"patches": head(tokens, batch["visible"], batch["hidden"]), **asked}
 
-    def answer(self, batch: Batch) -> Tensor:
-        """Gives the hidden patches as they are asked for, [B, H, 3 p²]; see `normalise_patches`."""
-        patches = self._hidden(batch)
+    def answer(self, batch: Batch, asked: Tensor | None = None) -> Tensor:
+        """Gives the hidden patches as they are asked for, [B, H, 3 p²]; see `normalise_patches`.
+
+        Args:
+            batch: what is shown.
+            asked: uint8 [B, 3, S, S], other pictures that they are of; see `predict`.
+        """
+        patches = self._hidden(batch, asked)
         mean, deviation = self._units(patches)
         return (patches - mean) / deviation
 
-    def _hidden(self, batch: Batch) -> Tensor:
-        shown = batch["frames"].float() / 255
-        asked = shown.roll(-1, dims=0) if self.random_labels else shown
-        return chosen(to_patches(asked, patch_px=self.patch_px), batch["hidden"])
+    def _hidden(self, batch: Batch, asked: Tensor | None = None) -> Tensor:
+        if asked is None:
+            frames = batch["frames"]
+            asked = frames.roll(-1, dims=0) if self.random_labels else frames
+        return chosen(to_patches(asked.float() / 255, patch_px=self.patch_px), batch["hidden"])
 
     def _units(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Gives what is taken off [.., 1] and what is divided by [.., 1]."""
@@ -188,11 +202,11 @@ class MaskedAutoencoding(StillKnobs):
 
     def loss(self, out: Outputs, batch: Batch) -> Tensor:
         """Gives the mean squared difference over the hidden patches."""
-        return (out["patches"].float() - self.answer(batch)).square().mean()
+        return (out["patches"].float() - self.answer(batch, out.get("asked"))).square().mean()
 
     def metrics(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Gives the squared difference, and that of the trivial answer (see the top), each [B]."""
-        answer = self.answer(batch)
+        answer = self.answer(batch, out.get("asked"))
         error = (out["patches"].detach().float() - answer).square().mean(dim=(1, 2))
         return {"squared_error": error, "variance": self._trivial_error(batch, answer)}
 
