@@ -75,15 +75,11 @@ def make_batches(
             f"({here.num} × {config.accumulate})"
         )
     validation = catalog.select(split="validation") if config.num_evaluation_samples else None
-    evaluated = []
-    for name in parts_of(config.task):
-        try:
-            if validation is not None:
-                items_of(config.task, validation, names=[name])
-            evaluated.append(name)
-        except InputError as error:
-            if not quiet:
-                folder.say(_not_evaluated(name, error))
+    against = {} if validation is None else reasons_against(config.task, validation)
+    evaluated = [name for name, why in against.items() if not why]
+    for name, why in against.items():
+        if why and not quiet:
+            folder.say(not_evaluated(name, why, split="validation"))
     make: Any = Batches if kept is None else lambda **own: KeptBatches(kept, **own)
     return make(
         task=config.task,
@@ -96,12 +92,32 @@ def make_batches(
     )
 
 
-def _not_evaluated(name: str, error: InputError) -> str:
-    """Gives the reason without its way out, which is about a whole data set: settings that make
-    training clips usable do not fill a validation split."""
-    why = str(error).partition("; ")[0].removeprefix(f"{name}: ")
+def reasons_against(task: Any, held_out: Catalog) -> dict[str, str]:
+    """Gives name → why a task cannot be evaluated on these clips, "" where it can.
+
+    Args:
+        task: one (its name is "" here), or several.
+        held_out: the clips.
+    """
+    found = {}
+    for name in parts_of(task):
+        try:
+            items_of(task, held_out, names=[name])
+            found[name] = ""
+        except InputError as error:
+            found[name] = str(error)
+    return found
+
+
+def not_evaluated(name: str, why: str, *, split: str) -> str:
+    """Gives the line about a task that is left out, from `reasons_against`.
+
+    Without the reason's way out, which is about a whole data set: settings that make training clips
+    usable do not fill a split that is held out.
+    """
+    short = why.partition("; ")[0].removeprefix(f"{name}: ")
     of = f" of {name}" if name else ""
-    return f"no evaluation{of}: {why} (validation split); with more videos prepared there is one"
+    return f"no evaluation{of}: {short} ({split} split); with more videos prepared there is one"
 
 
 def batch_keys(

@@ -2,23 +2,25 @@
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from avssl.catalog import Catalog
 from avssl.config import TrainConfig, read_config
-from avssl.data import Batches, Share
+from avssl.data import Batches, BatchKey, Share
 from avssl.errors import InputError
 from avssl.files import write_json
 from avssl.model.storage import encoder_file_name
-from avssl.progress import progress_bar
+from avssl.progress import Bar, progress_bar
 from avssl.run.evaluate import evaluate
-from avssl.run.feed import evaluation_keys
+from avssl.run.feed import evaluation_keys, not_evaluated, reasons_against
 from avssl.run.parallel import Processes, threads_beside_loaders
 from avssl.run.trained import trained_learner
+from avssl.task import parts_of
 
 
 def evaluate_pretext(
@@ -31,7 +33,15 @@ def evaluate_pretext(
 ) -> dict[str, Any]:
     """Gives {"scores": {name: value}, "trivial": {name: value}, "num_samples": n} of a split.
 
-    The samples are the same for every run of the same task settings.
+    The samples are the same for every run of the same task settings. Of several tasks, those that
+    find no clip in the split are left out, and named in "left_out" with the reason.
+
+    Args:
+        run: folder of a finished run.
+        data: a prepared data set.
+        split: "validation" or "test".
+        num_samples: how many, of each of several tasks.
+        quiet: no progress bar.
 
     Raises:
         InputError: no finished run, or no clip of the split can be used.
@@ -46,34 +56,59 @@ def evaluate_pretext(
     catalog = Catalog.read(data).select(split=split)
     if not len(catalog):
         raise InputError(f"{data}: no clips in the split {split!r}")
+    against = reasons_against(config.task, catalog)
+    tasks = {name: task for name, task in parts_of(config.task).items() if not against[name]}
+    left_out = {name: not_evaluated(name, why, split=split) for name, why in against.items() if why}
+    if not tasks:
+        raise InputError(f"{data}: {'; '.join(against.values())}")
     learner, _ = trained_learner(dataclasses.replace(config, out=str(run)))
-    batches = Batches(
-        task=config.task,
-        train=catalog,
-        validation=catalog,
-        seed=config.seed,
-        share=Share(batch_size=config.batch_size),
-        num_evaluation_samples=num_samples,
-    )
-    keys = evaluation_keys(config, batches.evaluated)
+    keys = evaluation_keys(config, list(tasks))
     with progress_bar("pretext", total=len(keys), unit="batch", quiet=quiet) as bar:
-
-        def stream() -> Any:
-            for key in keys:
-                yield batches[key]
-                bar.advance()
-
         scores = evaluate(
-            learner, stream(), config, Processes(device=torch.device("cpu")),
-            evaluated=batches.evaluated,
-        )  # fmt: skip
+            learner,
+            _made(keys, tasks, catalog, config, bar),
+            config,
+            Processes(device=torch.device("cpu")),
+            evaluated=list(tasks),
+        )
     return {
         "task": config.task.name,
         "num_clips": len(catalog),
         "num_samples": num_samples,
+        "left_out": left_out,
         "scores": scores,
-        "trivial": config.task.trivial(catalog),
+        "trivial": {
+            f"{name}/{key}" if name else key: value
+            for name, task in tasks.items()
+            for key, value in task.trivial(catalog).items()
+        },
     }
+
+
+def _made(
+    keys: Sequence[BatchKey],
+    tasks: Mapping[str, Any],
+    catalog: Catalog,
+    config: TrainConfig,
+    bar: Bar,
+) -> Iterator[dict[str, Tensor]]:
+    """Makes the batches of `keys`, each task's as if alone: others may have no clip here."""
+    batches = {
+        name: Batches(
+            task=task,
+            train=catalog,
+            validation=catalog,
+            seed=config.seed,
+            share=Share(batch_size=config.batch_size),
+            num_evaluation_samples=config.num_evaluation_samples,
+        )
+        for name, task in tasks.items()
+    }
+    for key in keys:
+        batch = batches[key.task][dataclasses.replace(key, task="")]
+        prefix = f"{key.task}/" if key.task else ""
+        yield {f"{prefix}{name}": value for name, value in batch.items()}
+        bar.advance()
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -102,6 +137,8 @@ def command(arguments: Sequence[str]) -> int:
         )
     out = Path(options.out) if options.out else Path(options.run) / f"pretext_{options.split}.json"
     write_json(out, {"data": str(options.data), **found})
+    for line in found["left_out"].values():
+        print(line)
     for name, value in found["scores"].items():
         blind = found["trivial"].get(name)
         beside = "" if blind is None else f" (without looking: {blind:.3f})"

@@ -122,6 +122,41 @@ def test_a_task_without_validation_clips_is_named_and_the_others_are_evaluated(
         train(make_several("none"), quiet=True)
 
 
+def test_a_task_without_clips_in_a_split_is_named_and_the_others_are_judged(
+    make_several, toy, monkeypatch, capsys, tmp_path
+) -> None:
+    """`avssl eval pretext`: as in training."""
+    config = make_several(steps=2)
+    train(config, quiet=True)
+    asked = ["eval", "pretext", config.out, "--data", config.data, "--split", "validation"]
+    asked += ["--samples", "20", "--quiet"]
+    assert main(asked) == 0
+    both = json.loads((Path(config.out) / "pretext_validation.json").read_text())
+    assert both["left_out"] == {} and both["scores"] == pytest.approx(last_scores(config.out))
+    plain = toy.Rows.items
+
+    def none_to_validate(self, catalog):
+        if len(catalog) < 13:
+            raise InputError("no clip is long enough; give --task.contrast 0")
+        return plain(self, catalog)
+
+    monkeypatch.setattr(toy.Rows, "items", none_to_validate)
+    capsys.readouterr()
+    out = tmp_path / "one.json"
+    assert main([*asked, "-o", str(out)]) == 0
+    line = "no evaluation of toy-rows: no clip is long enough (validation split); with more videos"
+    assert capsys.readouterr().out.startswith(line)
+    one = json.loads(out.read_text())
+    assert list(one["left_out"]) == ["toy-rows"] and one["trivial"] == {"toy/accuracy": 0.5}
+    kept = {key: value for key, value in both["scores"].items() if key.startswith("toy/")}
+    assert one["scores"] == {**kept, "loss": kept["toy/loss"]}
+    monkeypatch.setattr(toy.Toy, "items", none_to_validate)
+    assert main(asked) == 2
+    error = capsys.readouterr().err
+    assert error.count("no clip is long enough") == 2 and error.count("\n") == 1
+    assert "toy: " in error and "toy-rows: " in error
+
+
 def test_help_lists_the_knobs_of_each_task(toy, capsys) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["train", "multi", "--tasks", *TOYS, "--help"])
