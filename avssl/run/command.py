@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avssl.catalog import Catalog
 from avssl.config import TrainConfig, config_from_recipe, recipes, task_classes
-from avssl.config_tasks import closed, opened
+from avssl.config_tasks import closed, default_recipe, opened
 from avssl.errors import AvsslError, InputError
 from avssl.usage import of_box
 
@@ -131,15 +131,18 @@ def parse(
 
 
 def _task_lines() -> str:
-    """Gives a line a task: name, summary, and what the best blind guess scores."""
+    """Gives a line a task: name, summary, and what the best blind guess scores, where the task is
+    set as `avssl train TASK` takes it: by its first recipe."""
     classes = task_classes()
     width = max(map(len, classes), default=0)
     empty = Catalog.from_rows([])
     lines = []
     for name, kind in classes.items():
+        known = recipes(name)
         try:
-            known = kind().trivial(empty)
-            blind = ", ".join(f"{k} {v:g}" for k, v in known.items()) or "of each"
+            task = known[default_recipe(known)].task if known else kind()
+            scores = task.trivial(empty)
+            blind = ", ".join(f"{k} {v:g}" for k, v in scores.items()) or "of each"
         except (AvsslError, ValueError, ZeroDivisionError, IndexError):
             blind = "depends on the data"
         lines.append(f"  {name:<{width}}  {kind.summary} (blind guess: {blind})")

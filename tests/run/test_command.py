@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from avssl.catalog import Catalog
 from avssl.cli import main
-from avssl.config import read_config
+from avssl.config import config_from_recipe, read_config
+from avssl.pretext import TASKS
 from avssl.run.log import read_lines
 
 TOY = Path(__file__).with_name("toy.py")
@@ -148,6 +151,50 @@ def test_help_lists_tasks_recipes_and_knobs(toy, capsys) -> None:
     assert "recipe small: a test" in text
     assert main(["tasks"]) == 0
     assert "is the left or the right half brighter" in capsys.readouterr().out
+
+
+_EITHER = {"balanced_accuracy": 1 / 2, "auc": 1 / 2}
+BLIND: dict[str, dict[str, float]] = {
+    "shuffle-and-learn": _EITHER,
+    "audio-visual-correspondence": _EITHER,
+    "audio-visual-contrast": _EITHER,
+    "audio-visual-sync": _EITHER,
+    "reconstruction": {"explained": 0},
+    "relative-position": {"accuracy": 1 / 8, "within_one": 3 / 8},  # a place and its two neighbours
+    "rotation": {"accuracy": 1 / 4, "all_right": 1 / 4**4, "upright": 1 / 2},
+    # ten orders of nine tiles: the best fixed one has nine right, and one in each of the other nine
+    "jigsaw": {"accuracy": 1 / 10, "tiles_right": (9 + 9 * 1) / (10 * 9)},
+    "colorization": {"explained": 0, "color_explained": 0},
+    "inpainting": {"explained": 0, "interpolation_explained": 0},
+    "arrow-of-time": _EITHER,
+    "odd-one-out": {"accuracy": 1 / 3},
+    "clip-order": {"accuracy": 1 / 6, "accuracy_up_to_reversal": 2 / 6},  # three clips, 3! orders
+    "frame-fill-in": {"accuracy": 1 / 3},
+    "masked-autoencoding": {"explained": 0},
+    "frame-contrast": _EITHER,
+    "tracking": {"returned": 1 / 9},  # 3 x 3 nodes to come back to
+    "tracking-by-colorization": {"accuracy_gain": 0, "nll_gain": 0},
+}
+"""What answers without looking reach where each task is set as its first recipe sets it."""
+
+
+def test_the_list_of_tasks_says_what_a_blind_guess_reaches(capsys) -> None:
+    """Of the task that `avssl train TASK` trains: its recipe's knobs, not those of the class."""
+    assert set(BLIND) == set(TASKS)
+    assert main(["tasks"]) == 0
+    listed = {}
+    for line in capsys.readouterr().out.splitlines():
+        name, *_, told = re.split(r"  +|\(blind guess: ", line.strip().removesuffix(")"))
+        listed[name] = told
+    for name, wanted in BLIND.items():
+        scores = dict(part.rsplit(" ", 1) for part in listed.pop(name).split(", "))
+        assert {key: float(value) for key, value in scores.items()} == pytest.approx(
+            wanted, abs=1e-6
+        )
+        config = config_from_recipe(name, data="d", out="o")  # what is then trained
+        assert config.task.trivial(Catalog.from_rows([])) == pytest.approx(wanted)
+    assert listed.pop("multi") == "of each"
+    assert set(listed.values()) == {"depends on the data"}
 
 
 def test_a_loss_that_is_not_finite_names_the_step_and_is_exit_code_1(
