@@ -45,54 +45,11 @@ from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.model.heads import FUSIONS, build_fusion, encode_each
 from avssl.model.places import PlacesFusion
+from avssl.pretext import sequence_guards
 from avssl.records import Clip, Example, Plan, Shortcut
 from avssl.task import Batch, Outputs, Recipe, layer_sizes, two_class_metrics, two_class_scores
-from avssl.transform import sequence_probes as probes
 from avssl.transform.drawing_strips import draw_verdicts
 from avssl.transform.sequences import SequenceKnobs
-
-SHORTCUTS = (
-    Shortcut(
-        name="GOP phase",
-        kind="bookkeeping",
-        leak="Frames lose or gain sharpness from key frame to key frame: compression's own arrow.",
-        guard="Steps are whole key-frame periods, so all frames have one place between key frames.",
-        probe=probes.gop_phases,
-        off={"match_gop_phase": False},
-    ),
-    Shortcut(
-        name="place in the file",
-        kind="bookkeeping",
-        leak="Were clips played backwards from elsewhere, fades and titles at the ends would tell.",
-        guard="The frames are drawn before the label.",
-        probe=probes.place_in_file,
-        off={"drawn_before_label": False},
-    ),
-    Shortcut(
-        name="sharpness ramp",
-        kind="content",
-        leak="Fine detail that rises or falls is the direction of compression, or of focusing.",
-        guard="`match_gop_phase`, as far as the prepared copy's own compression goes.",
-        probe=probes.sharpness_ramp,
-        off={"match_gop_phase": False},
-    ),
-    Shortcut(
-        name="brightness ramp",
-        kind="content",
-        leak="Films fade in slowly and out slowly, cameras adapt: a ramp has a usual direction.",
-        guard="Own brightness for each picture (`color_per_frame`); off by default.",
-        probe=probes.brightness_ramp,
-        off={"brightness": 0.0, "color_per_frame": False},
-    ),
-    Shortcut(
-        name="frame difference",
-        kind="content",
-        leak="What slows down, or is cut to, changes the picture less and less, or all at once.",
-        guard="One shot; braking and acceleration themselves are what the task is about.",
-        probe=probes.differences,
-        off={"within_shot": False},
-    ),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +60,7 @@ class ArrowOfTime(SequenceKnobs):
     summary: ClassVar[str] = "is this played forwards, or backwards?"
     streams: ClassVar[tuple[str, ...]] = ("vision",)
     label_names: ClassVar[tuple[str, ...]] = ("backwards", "forwards")
-    shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = sequence_guards.ARROW
 
     num_frames: int = 4
     """Pictures shown."""

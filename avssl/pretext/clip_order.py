@@ -34,54 +34,11 @@ from torch.nn import functional
 from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.model.heads import FUSIONS, build_fusion, encode_each
+from avssl.pretext import sequence_guards
 from avssl.records import Clip, Example, Plan, Shortcut
 from avssl.task import Batch, Outputs, Recipe
-from avssl.transform import sequence_probes as probes
 from avssl.transform.drawing_strips import RIGHT, WRONG, draw_sheet, draw_strip
 from avssl.transform.sequences import SequenceKnobs
-
-SHORTCUTS = (
-    Shortcut(
-        name="GOP phase",
-        kind="bookkeeping",
-        leak="Clips that begin ever later after a key frame can be sorted by their sharpness.",
-        guard="Steps are whole key-frame periods: all clips begin at one phase.",
-        probe=probes.gop_phases,
-        off={"match_gop_phase": False},
-    ),
-    Shortcut(
-        name="repeated pictures",
-        kind="content",
-        leak="Where pictures repeat, which clips are neighbours is seen without motion.",
-        guard="No picture is in two clips, by the catalogue's repeats and stills.",
-        probe=probes.same_pictures,
-        off={"distinct_pictures": False},
-    ),
-    Shortcut(
-        name="shot cut",
-        kind="content",
-        leak="Clips before and after a cut fall into two groups.",
-        guard="All clips are of one shot.",
-        probe=probes.differences,
-        off={"within_shot": False},
-    ),
-    Shortcut(
-        name="frame difference",
-        kind="content",
-        leak="Neighbours in time differ least: pixels alone give the order up to its direction.",
-        guard="None by default; `crop_jitter` gives each clip its own crop, which is harder.",
-        probe=probes.differences,
-        off={"crop_jitter": 0.0},
-    ),
-    Shortcut(
-        name="brightness ramp",
-        kind="content",
-        leak="While the light rises or falls, the order of brightness is the order of time.",
-        guard="Own brightness for each clip (`color_per_frame`); off by default.",
-        probe=probes.brightness_ramp,
-        off={"brightness": 0.0, "color_per_frame": False},
-    ),
-)
 
 
 @functools.cache
@@ -105,7 +62,7 @@ class ClipOrder(SequenceKnobs):
     name: ClassVar[str] = "clip-order"
     summary: ClassVar[str] = "in which order were these clips filmed?"
     streams: ClassVar[tuple[str, ...]] = ("vision",)
-    shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = sequence_guards.ORDER
 
     num_clips: int = 3
     """Clips of a tuple, n; there are n! orders (at most 5, 120 orders)."""

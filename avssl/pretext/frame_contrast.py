@@ -42,8 +42,8 @@ from avssl.model.gather import all_rows
 from avssl.model.patches import standardised
 from avssl.pretext.frame_contrast_guards import SHORTCUTS
 from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
-from avssl.sample.clock import key_frame_period, screen_times
-from avssl.sample.moments import Moments, find_moments, key_frame_phases, like_moment
+from avssl.sample.clock import key_frame_period, key_frame_phases, screen_times
+from avssl.sample.moments import Moments, find_moments, like_moment
 from avssl.sample.pairs import Pairing, capped, make_pairing, make_pairings
 from avssl.task import Batch, Outputs, two_class_metrics, two_class_scores
 from avssl.transform.pair_rows import number_of, step_s

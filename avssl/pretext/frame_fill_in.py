@@ -36,80 +36,13 @@ from torch.nn import functional
 from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.model.heads import FUSIONS, build_fusion, encode_each
+from avssl.pretext import sequence_guards
 from avssl.records import Clip, Example, Plan, Shortcut
 from avssl.task import Batch, Outputs, Recipe
-from avssl.transform import sequence_probes as probes
 from avssl.transform.drawing_strips import PLAIN, RIGHT, WRONG, draw_sheet, draw_strip
 from avssl.transform.sequences import SequenceKnobs
 
 MODES = ("choose", "predict")
-
-
-def probe_candidates(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """Each candidate's time against the candidates' mean, and how far from it, seconds."""
-    times_s = probes.shown_times_s(plan)[2:]
-    away_s = times_s - times_s.mean()
-    return np.concatenate([away_s, np.abs(away_s)])
-
-
-def probe_trios(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """How far each candidate's pixels are from both ends, in proportion to all of them."""
-    found = probes.stills(plan, example)
-    away = np.array(
-        [sum(probes.measure.standardised_differences(found[[k, 0, 1]])[:2])
-         for k in range(2, len(found))]
-    )  # fmt: skip
-    return away / max(float(away.mean()), 1e-9)
-
-
-def probe_lightness(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """How far each candidate's brightness is from the mean of the ends'."""
-    levels = probes.measure.brightness(probes.stills(plan, example))
-    return np.abs(levels[2:] - levels[:2].mean())
-
-
-SHORTCUTS = (
-    Shortcut(
-        name="candidates alone",
-        kind="bookkeeping",
-        leak="Wrong candidates on both sides make the answer the middle one of them all.",
-        guard="Candidates are drawn before the answer, each with ends of its own.",
-        probe=probe_candidates,
-        off={"candidates_before_label": False},
-    ),
-    Shortcut(
-        name="GOP phase",
-        kind="bookkeeping",
-        leak="The candidate whose place between key frames fits that of the ends is the answer.",
-        guard="Steps are whole key-frame periods: ends and candidates have one phase.",
-        probe=probes.gop_phases,
-        off={"match_gop_phase": False},
-    ),
-    Shortcut(
-        name="repeated pictures",
-        kind="content",
-        leak="A frame that is shown again tells who its neighbours are.",
-        guard="Every step shows a new picture, by the catalogue's repeats and stills.",
-        probe=probes.same_pictures,
-        off={"distinct_pictures": False},
-    ),
-    Shortcut(
-        name="frame difference",
-        kind="content",
-        leak="The middle is the candidate that differs least from both ends, pixel by pixel.",
-        guard="None by default; `crop_jitter` gives each picture its own crop, which is harder.",
-        probe=probe_trios,
-        off={"crop_jitter": 0.0},
-    ),
-    Shortcut(
-        name="brightness ramp",
-        kind="content",
-        leak="While the light rises or falls, the answer is as bright as the ends on average.",
-        guard="Own brightness for each picture (`color_per_frame`); off by default.",
-        probe=probe_lightness,
-        off={"brightness": 0.0, "color_per_frame": False},
-    ),
-)
 
 
 class Predictor(nn.Module):
@@ -135,7 +68,7 @@ class FrameFillIn(SequenceKnobs):
     name: ClassVar[str] = "frame-fill-in"
     summary: ClassVar[str] = "which of these pictures was between the two?"
     streams: ClassVar[tuple[str, ...]] = ("vision",)
-    shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = sequence_guards.FILL_IN
 
     num_candidates: int = 3
     """Pictures to choose from, k."""

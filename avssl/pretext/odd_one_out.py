@@ -36,56 +36,13 @@ from torch.nn import functional
 from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.model.heads import FUSIONS, build_fusion, encode_each
+from avssl.pretext import sequence_guards
 from avssl.records import Clip, Example, Plan, Shortcut
 from avssl.task import Batch, Outputs, Recipe
-from avssl.transform import sequence_probes as probes
 from avssl.transform.drawing_strips import PLAIN, RIGHT, WRONG, draw_sheet, draw_strip
 from avssl.transform.sequences import SequenceKnobs
 
 COMPARISONS = ("score", "joined")
-
-SHORTCUTS = (
-    Shortcut(
-        name="GOP phase",
-        kind="bookkeeping",
-        leak="Sharpness changes in step from key frame to key frame, but not in the odd order.",
-        guard="Steps are whole key-frame periods: a sequence's pictures have one phase.",
-        probe=probes.gop_phases,
-        off={"match_gop_phase": False},
-    ),
-    Shortcut(
-        name="repeated pictures",
-        kind="content",
-        leak="Sequences that stand still, or repeat a frame, cannot be the odd one.",
-        guard="Every step shows a new picture, by the catalogue's repeats and stills.",
-        probe=probes.same_pictures,
-        off={"distinct_pictures": False},
-    ),
-    Shortcut(
-        name="shot cut",
-        kind="content",
-        leak="Where a cut is crossed and crossed back, the order is wrong: nothing has to move.",
-        guard="Every sequence is of one shot.",
-        probe=probes.differences,
-        off={"within_shot": False},
-    ),
-    Shortcut(
-        name="frame difference",
-        kind="content",
-        leak="In order, the ends of a steady motion differ most; in the odd order two others do.",
-        guard="None by default; `crop_jitter` gives each picture its own crop, which is harder.",
-        probe=probes.differences,
-        off={"crop_jitter": 0.0},
-    ),
-    Shortcut(
-        name="brightness ramp",
-        kind="content",
-        leak="While the light rises or falls, the order of brightness is the order of time.",
-        guard="Own brightness for each picture (`color_per_frame`); off by default.",
-        probe=probes.brightness_ramp,
-        off={"brightness": 0.0, "color_per_frame": False},
-    ),
-)
 
 
 @functools.cache
@@ -120,7 +77,7 @@ class OddOneOut(SequenceKnobs):
     name: ClassVar[str] = "odd-one-out"
     summary: ClassVar[str] = "which of these short sequences is out of order?"
     streams: ClassVar[tuple[str, ...]] = ("vision",)
-    shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = sequence_guards.ODD
 
     num_sequences: int = 3
     """Sequences of a question (the paper's N + 1)."""

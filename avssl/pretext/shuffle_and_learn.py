@@ -39,8 +39,8 @@ from avssl.errors import InputError
 from avssl.model.heads import FUSIONS, build_fusion
 from avssl.pretext.shuffle_and_learn_guards import SHORTCUTS
 from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
-from avssl.sample.clock import key_frame_period, screen_times
-from avssl.sample.windows import Windows, draw_alike, find_windows
+from avssl.sample.clock import key_frame_phases, screen_times, uneven_remark
+from avssl.sample.windows import Windows, draw_alike, draw_at_one_phase, find_windows
 from avssl.task import Batch, Outputs, two_class_scores
 from avssl.transform import frames as pictures
 from avssl.transform import measure
@@ -212,17 +212,11 @@ class ShuffleAndLearn:
         total = np.cumsum(motion**self.motion_power)
         k = min(int(np.searchsorted(total, draw[1] * total[-1], side="right")), len(total) - 1)
         b, d = int(windows.b[k]), int(windows.d[k])
-        ranges = [
-            (int(windows.first_a[k]), int(windows.last_a[k])),
-            (int(windows.first_c[k]), int(windows.last_c[k])),
-            (int(windows.first_e[k]), int(windows.last_e[k])),
-        ]
-        period = key_frame_period(row)
-        a, c, e = draw_alike(
-            ranges,
-            period=period if self.match_gop_phase else 1,
-            origin=int(row.key_frames[0]) if row.key_frames.size else 0,
-            draw=draw[2:6],
+        ranges, own = windows.ranges(k), draw[2:6]
+        a, c, e = (
+            draw_at_one_phase(row, ranges, draw=own)
+            if self.match_gop_phase
+            else draw_alike(ranges, period=1, origin=0, draw=own)
         )
         order = 0 if draw[6] < self.positive_share else 1 + int(draw[7] < 0.5)
         middle = (c, a, e)[order]
@@ -238,7 +232,7 @@ class ShuffleAndLearn:
                 "order": order,
                 "reversed": int(draw[8] < 0.5),
                 "clip_frames": self.clip_frames,
-                "gop_phases": tuple((frame % period) / period for frame in triplet),
+                "gop_phases": tuple(key_frame_phases(row)[triplet].tolist()),
                 "borders_px": pictures.within_margin(
                     row.borders_px,
                     margin=self.margin,
@@ -247,6 +241,12 @@ class ShuffleAndLearn:
                 ),
             },
         )
+
+    def remark(self, catalog: Catalog) -> str:
+        """Gives what a report must say of these clips' key frames; "" where they are as meant."""
+        rows = [catalog.row(int(index)) for index in np.unique(self.items(catalog))]
+        found = [_windows(self, row, self._taus()[0]).one_phase(row) for row in rows]
+        return uneven_remark(found.count(False), len(rows)) if self.match_gop_phase else ""
 
     def _times_s(self, row: ClipRow, frames: Sequence[int]) -> tuple[float, ...]:
         """Gives the times to ask for: the triplet's, as clips where wanted, then the others'."""

@@ -1,12 +1,17 @@
-"""Time arithmetic on one clip: shots, pictures that really differ, and how much moved between.
+"""Time arithmetic on one clip: shots, key frames, pictures that really differ, how much moved.
 
 Everything here reads one `ClipRow` and gives arrays over its frames; no pixel is touched.
 """
+
+import functools
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.catalog import ClipRow
+
+_HALF_WAY = 25.0
+"""Frames after an irregular key frame that count as half of the way to the next [ours]."""
 
 
 def shot_numbers(row: ClipRow) -> NDArray[np.int64]:
@@ -53,12 +58,80 @@ def motion_path(row: ClipRow) -> NDArray[np.float64]:
     return np.interp(row.frame_times_s, edges_s, moved)
 
 
+@functools.lru_cache(maxsize=256)
+def key_frames_of(row: ClipRow) -> NDArray[np.int64]:
+    """Gives the frames from which decoding can start, int64 [k], rising; none where nobody knows.
+
+    The row lists them where it lists packets; of other files that lie in place the index knows.
+    """
+    if row.key_frames.size or not row.video_index:
+        return np.sort(row.key_frames)
+    from avssl.decode.index import VideoIndex
+
+    return VideoIndex.from_bytes(row.video_index).key_frames
+
+
+@functools.lru_cache(maxsize=256)
 def key_frame_period(row: ClipRow) -> int:
-    """Gives the number of frames from key frame to key frame; 1 if all are, or if irregular."""
-    if row.key_frames.size < 2:
+    """Gives the number of frames from key frame to key frame; 1 if all are, 0 if irregular.
+
+    The last stretch may be shorter. One key frame with others after it is irregular: of a clip that
+    is one stretch nobody knows when the next would come. Where none is known, 1.
+    """
+    keys = key_frames_of(row)
+    if not keys.size:
         return 1
-    steps = np.diff(row.key_frames)
-    return int(steps[0]) if (steps == steps[0]).all() else 1
+    steps = np.diff(keys)
+    rest = row.num_frames - int(keys[-1])
+    if not steps.size:
+        return 1 if rest == 1 else 0
+    period = int(steps[0])
+    regular = (steps == period).all() and rest <= period and int(keys[0]) < period
+    return period if regular else 0
+
+
+def commonest_gap(row: ClipRow) -> int:
+    """Gives the period, or the gap that most key frames have to the next (the smallest such)."""
+    if period := key_frame_period(row):
+        return period
+    gaps, counts = np.unique(np.diff(key_frames_of(row)), return_counts=True)
+    return int(gaps[counts.argmax()]) if gaps.size else 1
+
+
+@functools.lru_cache(maxsize=256)
+def frames_after_key(row: ClipRow) -> NDArray[np.int64]:
+    """Gives how many frames each is after its key frame, int64 [num_frames].
+
+    Frames before the first key frame are counted as if the period went on to the left, or, where it
+    is irregular, as if the first frame were one. Zeros where no key frame is known.
+    """
+    frame = np.arange(row.num_frames)
+    keys, period = key_frames_of(row), key_frame_period(row)
+    if period:
+        return (frame - int(keys[0])) % period if keys.size else np.zeros_like(frame)
+    keys = np.union1d(keys, [0])
+    return frame - keys[np.searchsorted(keys, frame, side="right") - 1]
+
+
+@functools.lru_cache(maxsize=256)
+def key_frame_phases(row: ClipRow) -> NDArray[np.float64]:
+    """Gives how far each frame is after its key frame, float64 [num_frames], 0 to below 1.
+
+    As a share of the period. Where that is irregular, n frames are n / (n + 25): the first few,
+    where sharpness changes most, are far apart, and clips can be compared.
+    """
+    after = frames_after_key(row).astype(np.float64)
+    return after / (key_frame_period(row) or after + _HALF_WAY)
+
+
+def uneven_remark(num_uneven: int, num_clips: int) -> str:
+    """Gives what a report must say of clips whose pictures cannot be shown at one phase; or ""."""
+    if not num_uneven:
+        return ""
+    return (
+        f"key frames of {num_uneven} of {num_clips} clips lie so that pictures cannot be shown at "
+        "one place between them: compression may tell their order; prepare with --gop 1"
+    )
 
 
 def screen_times(row: ClipRow) -> NDArray[np.float64]:

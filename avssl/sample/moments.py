@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.catalog import ClipRow
-from avssl.sample.clock import key_frame_period, picture_numbers, shot_numbers
+from avssl.sample.clock import (
+    frames_after_key,
+    key_frame_period,
+    key_frame_phases,
+    picture_numbers,
+    shot_numbers,
+)
 
 _TINY_S = 1e-6
 
@@ -90,21 +96,16 @@ def find_moments(row: ClipRow, *, min_gap_s: float, max_gap_s: float) -> Moments
     return Moments(first=own[usable], before=before[usable], after=after[usable])
 
 
-def key_frame_phases(row: ClipRow) -> NDArray[np.float64]:
-    """Gives how far each frame is after its key frame, float64 [num_frames], 0 to below 1."""
-    period = key_frame_period(row)
-    origin = int(row.key_frames[0]) if row.key_frames.size else 0
-    return (np.arange(row.num_frames) - origin) % period / period
-
-
 def like_moment(row: ClipRow, frame: int, other: ClipRow) -> int:
     """Gives the frame of `other` that is as late in it as `frame` is in `row`.
 
     Of those that are as far after their key frame (or nearest to it), the one whose place, as a
     share of all frames, is nearest.
     """
-    phase = key_frame_phases(row)[frame]
-    off = np.abs(key_frame_phases(other) - phase)
-    off = np.minimum(off, 1 - off)
+    if key_frame_period(row) and key_frame_period(other):
+        off = np.abs(key_frame_phases(other) - key_frame_phases(row)[frame])
+        off = np.minimum(off, 1 - off)
+    else:  # without a period there is no turn: frames count
+        off = np.abs(frames_after_key(other) - frames_after_key(row)[frame]).astype(np.float64)
     place = (np.arange(other.num_frames) + 0.5) / other.num_frames - (frame + 0.5) / row.num_frames
     return int(np.lexsort((np.abs(place), np.round(off, 6)))[0])

@@ -13,10 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.catalog import ClipRow
-from avssl.sample.clock import motion_path, picture_numbers, shot_numbers
+from avssl.sample.clock import (
+    frames_after_key,
+    key_frame_period,
+    key_frames_of,
+    motion_path,
+    picture_numbers,
+    shot_numbers,
+)
 
 # Times are sums of steps: equal ones may differ in their last digits.
 _TINY = 1e-6
+_LOOKED_AT = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +44,23 @@ class Windows:
     last_e: NDArray[np.int64]
     motion: NDArray[np.float64]
     """How far the picture moves in the window, short sides; 0 where it was not measured."""
+
+    def ranges(self, k: int) -> list[tuple[int, int]]:
+        """Gives the first and last frame that a, c and e of window `k` can be."""
+        bounds = (
+            (self.first_a, self.last_a),
+            (self.first_c, self.last_c),
+            (self.first_e, self.last_e),
+        )
+        return [(int(first[k]), int(last[k])) for first, last in bounds]
+
+    def one_phase(self, row: ClipRow) -> bool:
+        """Whether a, c and e can be equally long after their key frames: in `_LOOKED_AT` windows,
+        evenly spread.
+        """
+        looked_at = np.unique(np.linspace(0, len(self.b) - 1, _LOOKED_AT).astype(int))
+        after = frames_after_key(row)
+        return not len(self.b) or all(len(_shared(after, self.ranges(k))) for k in looked_at)
 
 
 def _first_at(line: NDArray, value: NDArray) -> NDArray[np.int64]:
@@ -163,3 +188,33 @@ def draw_alike(
         begin + period * int(value * ((last - begin) // period + 1))
         for begin, (_, last), value in zip(firsts, ranges, draw[1:], strict=True)
     ]
+
+
+def draw_at_one_phase(
+    row: ClipRow, ranges: Sequence[tuple[int, int]], *, draw: NDArray[np.float64]
+) -> list[int]:
+    """Draws a frame from each range, all equally long after their key frames; see `draw_alike`.
+
+    Args:
+        row: the clip; its key frames may come as they like.
+        ranges: (first, last) frame of each range.
+        draw: one random value for the place, and one for each range.
+    """
+    period = key_frame_period(row)
+    if period:
+        keys = key_frames_of(row)
+        return draw_alike(ranges, period=period, origin=int(keys[0]) if keys.size else 0, draw=draw)
+    after = frames_after_key(row)
+    shared = _shared(after, ranges)
+    if not len(shared):
+        return draw_alike(ranges, period=1, origin=0, draw=draw)
+    place, found = shared[int(draw[0] * len(shared))], []
+    for (first, last), value in zip(ranges, draw[1:], strict=True):
+        there = first + np.flatnonzero(after[first : last + 1] == place)
+        found.append(int(there[int(value * len(there))]))
+    return found
+
+
+def _shared(after: NDArray[np.int64], ranges: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    parts = [np.unique(after[first : last + 1]) for first, last in ranges]
+    return functools.reduce(np.intersect1d, parts)

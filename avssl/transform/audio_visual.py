@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from avssl.catalog import Catalog, ClipRow
 from avssl.errors import InputError
 from avssl.records import Clip, Example, FrameSpan, Plan, SoundSpan
-from avssl.sample.clock import key_frame_period, screen_times
+from avssl.sample.clock import key_frame_phases, screen_times
 from avssl.sample.pairs import apart, spots
 from avssl.transform import frames as pictures
 from avssl.transform import sound as sounds
@@ -153,7 +153,6 @@ class AudioVisualPairs:
         around_s = (np.arange(self.clip_frames) - (self.clip_frames - 1) // 2) * self.clip_step_s
         shown_s = screen_times(row)
         asked_s = np.clip(shown_s[frame] + around_s, shown_s[0], shown_s[-1])
-        period = key_frame_period(row)
         return Plan(
             spans=(
                 FrameSpan(row=index, times_s=tuple(asked_s.tolist())),
@@ -169,7 +168,7 @@ class AudioVisualPairs:
                 "borders_px": tuple(row.borders_px),
                 "frame_phase": (start_s + self.sound_s / 2 - source.start_s) / step_s(source) % 1,
                 "packet_phase": packet_phase(source, start_s),
-                "gop_phase": (frame % period) / period,
+                "gop_phase": float(key_frame_phases(row)[frame]),
                 "picture_place": (row.frame_times_s[frame] - row.start_s) / row.duration_s,
                 "sound_place": (start_s + self.sound_s / 2 - source.start_s) / source.duration_s,
             },

@@ -2,7 +2,9 @@
 
 Each takes (plan, example) to float64 [k] and reads the pictures in the order in which they are
 shown: `frames` uint8 [..., 3, S, S] of the example; of clips, [N, 3, T, S, S], the first frame, and
-where the plan's target says "as_clip", every frame of [..., 3, N, S, S].
+where the plan's target says "as_clip", every frame of [..., 3, N, S, S]. Those named `odd_…` read
+questions of several sequences, [Q, K, 3, S, S], and give each sequence's number, also against their
+mean.
 """
 
 import math
@@ -14,6 +16,8 @@ from numpy.typing import NDArray
 from avssl.records import Example, FrameSpan, Plan
 from avssl.transform import measure
 
+CORNER_SHARE = 1 / 6
+"""Side of what is looked at in each corner, as a share of the picture's."""
 # Far below what noise of cameras or rounding makes of two different pictures.
 _SAME = 0.02
 
@@ -63,8 +67,7 @@ def same_pictures(plan: Plan, example: Example) -> NDArray[np.float64]:
 
 def brightness_ramp(plan: Plan, example: Example) -> NDArray[np.float64]:
     """Each picture's mean level less that of the first, and how it rises on average."""
-    levels = measure.brightness(stills(plan, example))
-    return np.append(levels[1:] - levels[0], np.diff(levels).mean())
+    return _ramp(stills(plan, example))
 
 
 def sharpness_ramp(plan: Plan, example: Example) -> NDArray[np.float64]:
@@ -75,3 +78,55 @@ def sharpness_ramp(plan: Plan, example: Example) -> NDArray[np.float64]:
         detail.append(math.log(1e-3 + float(np.abs(cv2.Laplacian(grey, cv2.CV_32F)).mean())))
     found = np.array(detail)
     return np.append(found[1:] - found[0], np.diff(found).mean())
+
+
+def corners(frames: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Gives the four corners of pictures [..., S, S]: upper and lower left, upper and lower right."""
+    px = max(1, round(CORNER_SHARE * frames.shape[-1]))
+    ends = (slice(px), slice(-px, None))
+    return [frames[..., rows, columns] for columns in ends for rows in ends]
+
+
+def corner_ramps(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """As `brightness_ramp`, of each corner: clocks and counters are written there."""
+    return np.concatenate([_ramp(part) for part in corners(stills(plan, example))])
+
+
+def odd_differences(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """How much the ends of each sequence differ, in proportion to all of its pairs."""
+    found = []
+    for sequence in _sequences(plan, example):
+        pairs = measure.standardised_differences(sequence)
+        ends = pairs[len(sequence) - 2]  # (0, 1), (0, 2), … (0, K - 1), (1, 2) …
+        found.append(float(ends) / max(float(pairs.mean()), 1e-9))
+    return _against_mean(np.array(found))
+
+
+def odd_brightness(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """How far the light of each sequence goes there and back again: 0 where it rises or falls."""
+    return _against_mean(_returns(_sequences(plan, example)))
+
+
+def odd_corners(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """As `odd_brightness`, of each corner."""
+    found = corners(_sequences(plan, example))
+    return np.concatenate([_against_mean(_returns(part)) for part in found])
+
+
+def _ramp(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
+    levels = measure.brightness(frames)
+    return np.append(levels[1:] - levels[0], np.diff(levels).mean())
+
+
+def _sequences(plan: Plan, example: Example) -> NDArray[np.uint8]:
+    shown = stills(plan, example)
+    return shown.reshape(len(example.arrays["frames"]), -1, *shown.shape[1:])
+
+
+def _returns(sequences: NDArray[np.uint8]) -> NDArray[np.float64]:
+    levels = np.stack([measure.brightness(one) for one in sequences])
+    return np.abs(np.diff(levels, axis=1)).sum(axis=1) - np.abs(levels[:, -1] - levels[:, 0])
+
+
+def _against_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([values, values - values.mean()])

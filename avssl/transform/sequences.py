@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from avssl.catalog import Catalog, ClipRow
 from avssl.errors import InputError
 from avssl.records import Clip, FrameSpan, Plan
-from avssl.sample.clock import key_frame_period, screen_times
+from avssl.sample.clock import key_frame_phases, screen_times, uneven_remark
 from avssl.sample.sequences import Runs, find_runs
 from avssl.transform import frames as pictures
 
@@ -53,7 +53,8 @@ class SequenceKnobs:
     random_labels: bool = False
     """Labels that say nothing: the control of what the network's training alone does."""
     match_gop_phase: bool = True
-    """Steps are whole key-frame periods. Off: the order shows in sharpness; for the audit."""
+    """All pictures of a run are equally long after their key frames, where a clip has such runs.
+    Off: the order shows in sharpness; for the audit."""
     within_shot: bool = True
     """Off: runs may span cuts. To show the leak only."""
     distinct_pictures: bool = True
@@ -62,6 +63,8 @@ class SequenceKnobs:
     """Side of the pictures that the network sees."""
     crop_scale: tuple[float, float] = (0.6, 1.0)
     """Side of the crop, as a share of the picture's short side."""
+    margin: float = 0.0
+    """Share of the short side left out at every edge: cameras write the time there."""
     crop_jitter: float = 0.0
     """Own crop for each: shift and scale by up to this share of the side; 0: one for all."""
     flip: bool = True
@@ -85,6 +88,8 @@ class SequenceKnobs:
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
             raise InputError(f"crop_scale {self.crop_scale}: must be two shares, low <= high <= 1")
+        if not 0 <= self.margin <= 0.4:
+            raise InputError(f"margin {self.margin}: must be from 0 to 0.4")
         for name in ("size_px", "embedding", "hidden"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}: must be 1 or more")
@@ -132,6 +137,11 @@ class SequenceKnobs:
             )
         return np.array(rows, dtype=np.int64)
 
+    def remark(self, catalog: Catalog) -> str:
+        """Gives what a report must say of these clips' key frames; "" where they are as meant."""
+        found = [self.runs(catalog.row(int(i))).one_phase for i in np.unique(self.items(catalog))]
+        return uneven_remark(found.count(False), len(found))
+
     def said(self, label: int, num_labels: int, rng: np.random.Generator) -> int:
         """Gives the label that the network is told; with `random_labels` one drawn by itself."""
         return int(rng.integers(num_labels)) if self.random_labels else label
@@ -150,18 +160,20 @@ class SequenceKnobs:
             index: its number.
             shown: frames, int64 [num_clips, clip_frames].
             target: what else the plan carries beside "gop_phases" (share of the period at which
-                each clip begins), "clip_frames" and "borders_px".
+                each clip begins; see `key_frame_phases`), "clip_frames" and "borders_px".
         """
-        period = key_frame_period(row)
-        origin = int(row.key_frames[0]) if row.key_frames.size else 0
-        phases = tuple(((shown[:, 0] - origin) % period / period).tolist())
         return Plan(
             spans=(FrameSpan(row=index, times_s=tuple(screen_times(row)[shown.ravel()].tolist())),),
             target={
                 **target,
-                "gop_phases": phases,
+                "gop_phases": tuple(key_frame_phases(row)[shown[:, 0]].tolist()),
                 "clip_frames": shown.shape[1],
-                "borders_px": tuple(row.borders_px),
+                "borders_px": pictures.within_margin(
+                    row.borders_px,
+                    margin=self.margin,
+                    height_px=row.height_px,
+                    width_px=row.width_px,
+                ),
             },
         )
 

@@ -1,7 +1,10 @@
 """Shots, pictures and motion of a clip against loops that spell out their definitions."""
 
+import itertools
 from collections.abc import Callable
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +12,11 @@ from hypothesis import strategies as st
 
 from avssl.catalog import ClipRow
 from avssl.sample.clock import (
+    commonest_gap,
+    frames_after_key,
     key_frame_period,
+    key_frame_phases,
+    key_frames_of,
     motion_path,
     picture_numbers,
     screen_times,
@@ -82,8 +89,59 @@ def test_motion_that_was_not_measured_is_none(make_row: MakeRow) -> None:
 def test_key_frame_period(make_row: MakeRow) -> None:
     assert key_frame_period(make_row()) == 8
     assert key_frame_period(make_row(key_frames=np.arange(120))) == 1
-    assert key_frame_period(make_row(key_frames=np.array([0, 8, 20]))) == 1
     assert key_frame_period(make_row(key_frames=np.zeros(0, dtype=np.int64))) == 1
+    for irregular in ([0, 8, 20], [0], [0, 8, 16], [9, 17, 25]):  # the third ends in 104 frames
+        assert key_frame_period(make_row(key_frames=np.array(irregular))) == 0
+    assert key_frame_period(make_row(num_frames=1, key_frames=np.array([0]))) == 1
+    assert key_frame_period(make_row(num_frames=22, key_frames=np.array([4, 12, 20]))) == 8
+
+
+@given(keys=st.sets(st.integers(0, 39), min_size=1), num_frames=st.integers(40, 60))
+@settings(max_examples=80, deadline=None)
+def test_frames_are_counted_from_the_last_key_frame(
+    make_row: MakeRow, keys: set[int], num_frames: int
+) -> None:
+    row = make_row(num_frames=num_frames, key_frames=np.array(sorted(keys)))
+    period, after = key_frame_period(row), frames_after_key(row)
+    for frame in range(min(keys), num_frames):
+        assert after[frame] == frame - max(key for key in keys if key <= frame)
+    first = min(keys)
+    for frame in range(first):
+        assert after[frame] == ((frame - first) % period if period else frame)
+    phases = key_frame_phases(row)
+    assert ((phases >= 0) & (phases < 1)).all()
+    order = np.argsort(after, kind="stable")  # the later, the larger; equal where it is equal
+    assert np.array_equal(np.diff(phases[order]) > 0, np.diff(after[order]) > 0)
+    if period:
+        assert phases == pytest.approx(after / period)
+    else:
+        assert phases == pytest.approx(after / (after + 25))
+        gaps = [b - a for a, b in itertools.pairwise(sorted(keys))]
+        gap = commonest_gap(row)
+        assert gap == min(gaps, key=lambda one: (-gaps.count(one), one)) if gaps else gap == 1
+
+
+def test_key_frames_of_a_file_in_place_stand_in_its_index(
+    make_row: MakeRow, tmp_path: Path
+) -> None:
+    """With B-frames no packets are listed; x264 as it comes makes one key frame of a calm clip."""
+    from avssl.decode.index import build_index
+
+    path = tmp_path / "calm.mp4"
+    with av.open(str(path), mode="w") as out:
+        video = out.add_stream("libx264", rate=25)
+        video.width = video.height = 64
+        video.pix_fmt = "yuv420p"
+        soft = np.random.default_rng(0).integers(90, 160, (64, 64, 3), dtype=np.uint8)
+        for shift in range(40):
+            frame = av.VideoFrame.from_ndarray(np.roll(soft, shift, axis=1), format="rgb24")
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    index = build_index(path)
+    none = np.zeros(0, dtype=np.int64)
+    row = make_row(num_frames=40, key_frames=none, video_index=index.to_bytes())
+    assert key_frames_of(row).tolist() == index.key_frames.tolist() == [0]
+    assert key_frame_period(row) == 0 and frames_after_key(row).tolist() == list(range(40))
 
 
 def test_frames_are_asked_for_in_the_middle_of_their_time(make_row: MakeRow) -> None:

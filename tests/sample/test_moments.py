@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avssl.catalog import ClipRow
-from avssl.sample.clock import picture_numbers, shot_numbers
-from avssl.sample.moments import find_moments, key_frame_phases, like_moment
+from avssl.sample.clock import key_frame_period, key_frame_phases, picture_numbers, shot_numbers
+from avssl.sample.moments import find_moments, like_moment
 
 MakeRow = Callable[..., ClipRow]
 
@@ -76,3 +76,26 @@ def test_the_like_moment_is_as_late_and_as_far_from_its_key_frame(
     # where every frame is a key frame, the place alone counts
     plain = make_row(num_frames=60, key_frames=np.arange(60))
     assert like_moment(plain, min(frame, 59), plain) == min(frame, 59)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    keys=st.sets(st.integers(1, 79), max_size=6),
+    others=st.sets(st.integers(1, 79), max_size=6),
+    frame=st.integers(0, 79),
+)
+def test_without_a_period_frames_since_the_key_frame_count(
+    make_row: MakeRow, keys: set[int], others: set[int], frame: int
+) -> None:
+    row = make_row(num_frames=80, key_frames=np.array([0, *sorted(keys)]))
+    other = make_row(num_frames=80, key_frames=np.array([0, *sorted(others)]))
+    if key_frame_period(row) and key_frame_period(other):
+        return
+    found = like_moment(row, frame, other)
+
+    def after(frame: int, keys: set[int]) -> int:
+        return frame - max(key for key in {0, *keys} if key <= frame)
+
+    off = [abs(after(k, others) - after(frame, keys)) for k in range(80)]
+    best = [k for k in range(80) if off[k] == min(off)]
+    assert found in best and abs(found - frame) == min(abs(k - frame) for k in best)

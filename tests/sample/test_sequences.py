@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avssl.catalog import ClipRow
-from avssl.sample.clock import motion_path, picture_numbers, shot_numbers
+from avssl.sample.clock import key_frame_period, motion_path, picture_numbers, shot_numbers
 from avssl.sample.sequences import find_runs, frames_in
 
 MakeRow = Callable[..., ClipRow]
@@ -90,6 +90,46 @@ def test_runs_are_all_those_that_the_rules_allow(
         assert found.frames(number).tolist() == clips
         assert found.motion[number] == pytest.approx(path[max(every)] - path[first])
     assert found.first.tolist() == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    keys=st.sets(st.integers(0, 89), min_size=1, max_size=14),
+    num_clips=st.integers(2, 4),
+    step_s=st.floats(0.05, 0.5),
+)
+def test_where_key_frames_come_as_they_like_runs_are_at_one_distance_from_them(
+    make_row: MakeRow, keys: set[int], num_clips: int, step_s: float
+) -> None:
+    row = make_row(num_frames=90, key_frames=np.array(sorted({0, *keys})))
+    if key_frame_period(row):
+        return
+
+    def runs(step: int) -> list[list[int]]:
+        every = [[first + k * step for k in range(num_clips)] for first in range(90)]
+        return [run for run in every if run[-1] < 90]
+
+    def after(frame: int) -> int:
+        return frame - max(key for key in {0, *keys} if key <= frame)
+
+    found = find_runs(row, num_clips=num_clips, step_s=step_s)
+    alike = [
+        run
+        for run in runs(frames_in(row, step_s, whole_periods=True))
+        if len({after(frame) for frame in run}) == 1
+    ]
+    expected = alike or runs(frames_in(row, step_s, whole_periods=False))
+    assert [found.frames(n)[:, 0].tolist() for n in range(len(found.first))] == expected
+    assert found.one_phase == bool(alike)
+
+
+def test_a_cut_with_a_key_frame_of_its_own_leaves_runs_on_both_sides(make_row: MakeRow) -> None:
+    """As a preparation writes long clips: every 8 frames, and at each cut."""
+    keys = np.r_[np.arange(0, 43, 8), np.arange(43, 120, 8)]
+    row = make_row(key_frames=keys, cuts_s=np.array([43 / 30]))
+    found = find_runs(row, num_clips=4, step_s=0.2)
+    assert found.one_phase and found.offsets[:, 0].tolist() == [0, 8, 16, 24]
+    assert found.first.tolist() == [*range(43 - 24), *range(43, 120 - 24)]
 
 
 def test_motion_weighs_and_a_clip_without_any_has_even_shares(make_row: MakeRow) -> None:

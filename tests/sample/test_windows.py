@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from avssl.catalog import ClipRow
 from avssl.sample.clock import motion_path, picture_numbers, shot_numbers
-from avssl.sample.windows import draw_alike, find_windows
+from avssl.sample.windows import draw_alike, draw_at_one_phase, find_windows
 
 MakeRow = Callable[..., ClipRow]
 
@@ -159,6 +159,45 @@ def test_frames_are_drawn_in_their_ranges_and_at_one_phase(
     phases = [{frame % period for frame in range(first, last + 1)} for first, last in ranges]
     if set.intersection(*phases):
         assert len({frame % period for frame in found}) == 1
+
+
+@given(
+    keys=st.sets(st.integers(0, 59), min_size=1, max_size=12),
+    firsts=st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40)),
+    lengths=st.tuples(st.integers(0, 19), st.integers(0, 19), st.integers(0, 19)),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=200, deadline=None)
+def test_frames_are_drawn_equally_long_after_key_frames_that_come_as_they_like(
+    make_row: MakeRow,
+    keys: set[int],
+    firsts: tuple[int, ...],
+    lengths: tuple[int, ...],
+    seed: int,
+) -> None:
+    row = make_row(num_frames=60, key_frames=np.array(sorted({0, *keys})))
+    ranges = [(first, first + more) for first, more in zip(firsts, lengths, strict=True)]
+    draw = np.random.default_rng(seed).random(4)
+    found = draw_at_one_phase(row, ranges, draw=draw)
+    after = [frame - max(key for key in {0, *keys} if key <= frame) for frame in range(60)]
+    for frame, (first, last) in zip(found, ranges, strict=True):
+        assert first <= frame <= last
+    every = [{after[frame] for frame in range(first, last + 1)} for first, last in ranges]
+    if set.intersection(*every):
+        assert len({after[frame] for frame in found}) == 1
+
+
+def test_windows_know_whether_their_middles_can_be_alike(make_row: MakeRow) -> None:
+    how: dict[str, Any] = {
+        "span": 1.0, "least_outside": 0.3, "most_outside": 0.6, "middle_margin": 0.125,
+        "least_motion": 0.0, "edge_s": 0.0, "in_frames": False, "within_shot": True,
+        "distinct_pictures": True,
+    }  # fmt: skip
+    # a and e have 10 frames each: every 8 they meet each place, every 40 they do not
+    for keys, alike in ((np.arange(0, 120, 8), True), (np.arange(0, 120, 40), False),
+                        (np.array([0]), False), (np.arange(120), True)):  # fmt: skip
+        row = make_row(key_frames=keys)
+        assert find_windows(row, **how).one_phase(row) == alike
 
 
 def test_every_frame_can_be_drawn() -> None:
