@@ -8,8 +8,13 @@ most alike count, softmax of cosines over 0.05; labels stay soft.
               ▼                ▼
     place of frame t: ten nearest among all of these → mean of their labels, by softmax
 
-Frame 0 is looked at everywhere, whatever the radius; that, and the radius as a circle, is ours:
-papers.md does not say.
+Frame 0 is looked at everywhere, whatever the radius, and the radius is a circle, as in the authors'
+released evaluation (ajabri/videowalk, test.py). What differs from it:
+
+- It fills the window before frame 20 with copies of frame 0, so that frame 0 stands there up to 21
+  times, and one place of it can take all ten places that count. Here frame 0 is there once.
+- Its circle leaves out what is exactly 12 places away; here that is in.
+- It shrinks masks by linear interpolation; here a cell has the shares of its pixels.
 
 Shapes: D numbers and C labels a place, h x w places.
 """

@@ -2,17 +2,14 @@
 
 import argparse
 import functools
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from avssl.catalog import Catalog
 from avssl.decode.fetch import Fetcher
@@ -23,7 +20,6 @@ from avssl.downstream.propagation import (
     mask_of,
     point_labels,
     points_of,
-    propagate,
 )
 from avssl.errors import InputError
 from avssl.files import write_json, write_text
@@ -31,71 +27,11 @@ from avssl.labels.davis import VOID, find_davis, read_davis, read_mask, read_pic
 from avssl.labels.followed import has_people, people_of
 from avssl.progress import progress_bar
 from avssl.run.parallel import Processes, threads_beside_loaders
-from avssl.run.probe_samples import some_of
-from avssl.transform.palette import light_of
+from avssl.run.propagation_maps import Maps, carried, choose_layer, maps_of
 
 PCK_THRESHOLDS = (0.1, 0.2)
-"""Of the longer side of the person's box, as J-HMDB's (papers.md §6.3)."""
-_STRIDE_PX = 8
-_BATCH = 16
+"""As for J-HMDB (papers.md §6.3); of the longer side of the person's box [ours]."""
 _DAVIS_LISTS = {"train": "train", "validation": "val", "test": "test-dev"}
-Maps = Callable[[Iterable[NDArray[np.uint8]]], Iterator[Tensor]]
-
-
-def choose_layer(encoder: Any, layer: str = "") -> str:
-    """Gives `layer`, or the deepest of at most 8 px stride, or the last where all are coarser.
-
-    Raises:
-        InputError: no such layer, or a network of clips.
-    """
-    if encoder.num_frames > 1:
-        raise InputError(f"{encoder.name}: takes clips, propagation needs a network of pictures")
-    names = list(encoder.layers)
-    if layer and layer not in names:
-        raise InputError(f"--layer {layer!r}: {encoder.name} has {', '.join(names)}")
-    fine = [name for name in names if encoder.layers[name][1] <= _STRIDE_PX]
-    return layer or (fine or names)[-1]
-
-
-def maps_of(encoder: Any, layer: str, *, short_side_px: int = 0, grey: bool = False) -> Maps:
-    """Gives the function that takes pictures uint8 [3, H, W] to the layer's maps [D, h, w].
-
-    Args:
-        encoder: of pictures.
-        layer: its name.
-        short_side_px: pictures are scaled to it; 0: as they are.
-        grey: the encoder is shown lightness alone, as `tracking-by-colorization` trains it.
-    """
-
-    @torch.no_grad()
-    def run(shown: Iterable[NDArray[np.uint8]]) -> Iterator[Tensor]:
-        source = iter(shown)
-        while part := list(itertools.islice(source, _BATCH)):
-            shown_now = np.stack([_scaled(one, short_side_px) for one in part])
-            if grey:
-                shown_now = light_of(shown_now).repeat(3, axis=1)
-            frames = torch.from_numpy(shown_now)
-            yield from encoder.features(frames)[layer]
-
-    return run
-
-
-def _scaled(picture: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:
-    height, width = picture.shape[1:]
-    factor = short_side_px / min(height, width) if short_side_px else 1.0
-    if factor == 1:
-        return np.ascontiguousarray(picture)
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    whole = cv2.resize(np.ascontiguousarray(picture.transpose(1, 2, 0)), size, interpolation=method)
-    return np.ascontiguousarray(whole.transpose(2, 0, 1), dtype=np.uint8)
-
-
-def carried(maps: Iterator[Tensor], make: Callable[..., Tensor], how: Protocol) -> Iterator[Tensor]:
-    """Gives the labels of all frames; `make` gives the first ones at the size of the maps."""
-    first = next(maps)
-    labels = make(size=(first.shape[1], first.shape[2]))
-    return propagate(itertools.chain([first], maps), labels, protocol=how)
 
 
 def judge_masks(
@@ -107,9 +43,29 @@ def judge_masks(
     max_clips: int = 0,
     quiet: bool = True,
 ) -> dict[str, Any]:
-    """Gives J and F of each row on a list of DAVIS; a row without maps copies the first mask."""
-    found = read_davis(root, split=_DAVIS_LISTS[split])
-    chosen = found.sequences[: max_clips or None]
+    """Gives J and F of each row on a list of DAVIS; a row without maps copies the first mask.
+
+    Args:
+        root: see `avssl.labels.davis.read_davis`.
+        rows: name → maps of pictures, or None.
+        split: "train", "validation", or "test" where somebody has the masks of test-dev.
+        protocol: see `propagate`.
+        max_clips: so many sequences, drawn; 0: all.
+        quiet: no progress bar.
+
+    Raises:
+        InputError: no sequence of the list has all its masks.
+    """
+    try:
+        found = read_davis(root, split=_DAVIS_LISTS[split])
+    except InputError as error:
+        if split != "test":
+            raise
+        raise InputError(
+            f"{root}: --split test is DAVIS's test-dev, of which only the first masks are public; "
+            "give --split validation"
+        ) from error
+    chosen = [found.sequences[k] for k in _drawn(len(found.sequences), max_clips)]
     values: dict[str, dict[str, Any]] = {name: {} for name in rows}
     with progress_bar("propagation", total=len(chosen), unit="sequence", quiet=quiet) as bar:
         for sequence in chosen:
@@ -142,6 +98,12 @@ def judge_masks(
     }
 
 
+def _drawn(num: int, most: int) -> list[int]:
+    """Draws at most `most` of `num` places (0: all), in order, always the same: lists of videos are
+    in the order of the alphabet, where those of one subject stand together."""
+    return sorted(np.random.default_rng(0).permutation(num)[: most or num].tolist())
+
+
 def judge_points(
     data: str | Path,
     rows: dict[str, Maps | None],
@@ -171,7 +133,7 @@ def judge_points(
     catalog = Catalog.read(data).select(split=split, keep=has_people)
     if not len(catalog):
         raise InputError(f"{data}: no clip of {split!r} says where people's joints are in it")
-    chosen = some_of(catalog, max_clips)
+    chosen = _drawn(len(catalog), max_clips)
     fetcher = Fetcher(catalog.directory)
     errors: dict[str, list[Any]] = {name: [] for name in rows}
     num_people = 0
@@ -235,9 +197,16 @@ def evaluate_propagation(
         more: of `judge_masks` or `judge_points`.
 
     Raises:
-        InputError: see those, and `choose_layer`.
+        InputError: see those, and `choose_layer`; or a rate or a length for DAVIS.
     """
     from avssl.model import build_encoder, load_encoder
+
+    is_davis = find_davis(data) is not None
+    if is_davis and more.keys() & {"rate_hz", "length_s"}:
+        raise InputError(
+            f"{data}: DAVIS's frames have no clock, and all of them are looked at; leave "
+            "--rate-hz and --seconds out"
+        )
 
     encoder = load_encoder(ref)
     name = choose_layer(encoder, layer)
@@ -248,11 +217,8 @@ def evaluate_propagation(
         "network": maps_of(encoder, name, short_side_px=short_side_px, grey=grey),
     }
     how = protocol or Protocol()
-    is_davis = find_davis(data) is not None
     split = split or ("validation" if is_davis else "test")
     judge = judge_masks if is_davis else judge_points
-    if is_davis:
-        more = {key: value for key, value in more.items() if key == "max_clips"}
     found = judge(data, rows, split=split, protocol=how, quiet=quiet, **more)
     about = {"encoder": encoder.name, "layer": name, "stride_px": encoder.layers[name][1]}
     about["grey"] = grey
@@ -283,8 +249,11 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--short-side", type=int, default=0, metavar="PX", help="scale to (as is)")
     parser.add_argument("--grey", action="store_true", help="show the network lightness alone")
     parser.add_argument("--max-clips", type=int, default=0, metavar="N", help="only so many, drawn")
-    parser.add_argument("--rate-hz", type=float, default=8.0, help="frames a second of clips (8)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each clip (3)")
+    for name, metavar, told in (
+        ("rate-hz", "HZ", "frames a second of clips with joints (8)"),
+        ("seconds", "S", "of each clip with joints (3)"),
+    ):
+        parser.add_argument(f"--{name}", type=float, metavar=metavar, help=told)
     for name, kind, value in (
         ("top-k", int, 10), ("context", int, 20), ("radius", float, 12.0),
         ("temperature", float, 0.05),
@@ -295,7 +264,9 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(list(arguments))
     if min(options.short_side, options.max_clips) < 0:
         raise InputError("--short-side and --max-clips: must be 0 or more")
-    if not (options.rate_hz > 0 and options.seconds > 0):
+    times = {"rate_hz": options.rate_hz, "length_s": options.seconds}
+    times = {name: value for name, value in times.items() if value is not None}
+    if not all(0 < value < math.inf for value in times.values()):
         raise InputError("--rate-hz and --seconds: must be above 0")
     protocol = Protocol(
         top_k=options.top_k,
@@ -314,8 +285,7 @@ def command(arguments: Sequence[str]) -> int:
             protocol=protocol,
             quiet=options.quiet,
             max_clips=options.max_clips,
-            rate_hz=options.rate_hz,
-            length_s=options.seconds,
+            **times,
         )
     folder = Path(options.ref) if Path(options.ref).is_dir() else Path()
     out = Path(options.out) if options.out else folder / f"propagation_{summary['split']}.json"

@@ -23,7 +23,7 @@ from avssl.downstream.propagation import (
 from avssl.errors import InputError
 from avssl.labels.followed import has_people, people_of
 from avssl.model import build_encoder
-from avssl.run.propagation_eval import choose_layer
+from avssl.run.propagation_maps import choose_layer
 
 
 def slow(features: np.ndarray, labels: np.ndarray, how: Protocol) -> list[np.ndarray]:
@@ -71,6 +71,57 @@ def test_against_a_slow_program(how: Protocol, monkeypatch: pytest.MonkeyPatch) 
         found = list(propagate(given, torch.from_numpy(labels), protocol=how))
         for one, two in zip(found, expected, strict=True):
             assert np.allclose(one.numpy(), two, atol=1e-5)
+
+
+def at_angles(*degrees: float) -> torch.Tensor:
+    """A row of places [2, 1, places] whose vectors point there, of length 3."""
+    turned = torch.deg2rad(torch.tensor(degrees))
+    return 3 * torch.stack([turned.cos(), turned.sin()])[:, None]
+
+
+def test_softmax_and_nearest_by_hand() -> None:
+    """Frame 0 has places at 0° (labelled) and 60°: cosines with 0° are 1 and ½, with 90° 0 and √¾.
+
+    At temperature ½ their shares are e² : e, and 1 : e^√3.
+    """
+    frames, labels = [at_angles(0, 60), at_angles(0, 90)], torch.tensor([[[1.0, 0.0]]])
+    how = Protocol(top_k=2, context=5, temperature=0.5)
+    found = list(propagate(frames, labels, protocol=how))
+    shares = [1 / (1 + math.exp(-1)), 1 / (1 + math.exp(math.sqrt(3)))]
+    assert found[1].flatten().tolist() == pytest.approx(shares, abs=1e-6)
+    nearest = list(propagate(frames, labels, protocol=replace(how, top_k=1)))
+    assert nearest[1].flatten().tolist() == [1, 0]
+    # frame 2 at 0°, 0°: of frame 0 the place at 0°, of frame 1 the place at 0° with its soft label
+    again = list(propagate([*frames, at_angles(0, 0)], labels, protocol=how))
+    mean = (1 + shares[0]) / 2
+    assert again[2].flatten().tolist() == pytest.approx([mean, mean], abs=1e-6)
+    # and within half a place frame 1 shows its own column alone: for the second that at 90°
+    near = list(
+        propagate([*frames, at_angles(0, 0)], labels, protocol=replace(how, radius=0.5, top_k=3))
+    )
+    weights = np.exp(np.array([1, 0.5, 0]) / 0.5)  # frame 0 at 0°, 60°; frame 1 at 90°
+    wanted = weights @ [1, 0, shares[1]] / weights.sum()
+    assert float(near[2][0, 0, 1]) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_window_at_the_start_and_at_its_end() -> None:
+    """Frame 0: 0° (label 1) and 60° (label 0). The nearest place alone decides.
+
+    Frame 1 at 29° is nearer to 0°. Frame 3 at 31° is nearer to 60°, but nearest to frame 1, as
+    long as that is in the window. Frame 0 is there always.
+    """
+    labels = torch.tensor([[[1.0, 0.0]]])
+    frames = [at_angles(*two) for two in ((0, 60), (29, 29), (180, 180), (31, 59))]
+    for context, wanted in ((3, [1, 0]), (2, [1, 0]), (1, [0, 0]), (0, [0, 0])):
+        how = Protocol(top_k=1, context=context, radius=0)
+        found = list(propagate(frames, labels, protocol=how))
+        assert found[1].flatten().tolist() == [1, 1]
+        assert found[3].flatten().tolist() == wanted
+    # before the window is full frame 0 stands in it once: the second of the two that count is its
+    # other place, not a copy of the first as in the released code of the protocol
+    even = Protocol(top_k=2, temperature=1e6)
+    second = list(propagate(frames[:2], labels, protocol=even))[1]
+    assert second.flatten().tolist() == pytest.approx([0.5, 0.5], abs=1e-5)
 
 
 def test_features_that_know_the_place_carry_labels_exactly() -> None:
@@ -180,6 +231,52 @@ def test_davis_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "J&F mean" in shown and out.with_suffix(".md").read_text() in shown
     assert main([*words, "--context", "-1"]) == 2
     assert "top_k" in capsys.readouterr().err
+
+
+def write_still(root: Path, name: str, *, num: int = 3, num_masks: int = 3) -> None:
+    """A grey sequence with a square in the middle, in DAVIS's layout."""
+    for kind in ("JPEGImages", "Annotations"):
+        (root / kind / "480p" / name).mkdir(parents=True)
+    mask = np.zeros((48, 64), dtype=np.uint8)
+    mask[16:32, 24:40] = 1
+    for k in range(num):
+        shown = Image.fromarray(np.repeat((mask * 90 + 60)[..., None], 3, axis=2))
+        shown.save(root / "JPEGImages" / "480p" / name / f"{k:05d}.jpg")
+        if k < num_masks:
+            Image.fromarray(mask).save(root / "Annotations" / "480p" / name / f"{k:05d}.png")
+
+
+def test_what_davis_does_not_have_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lists = tmp_path / "ImageSets" / "2017"
+    lists.mkdir(parents=True)
+    names = [f"v{k:02d}" for k in range(12)]
+    for name in names:
+        write_still(tmp_path, name)
+    write_still(tmp_path, "secret", num_masks=1)
+    (lists / "val.txt").write_text("\n".join(names))
+    out = tmp_path / "found.json"
+    words = ["eval", "propagation", "random:small", "--data", str(tmp_path), "-o", str(out)]
+    for listed in (False, True):  # test-dev has the first masks alone
+        if listed:
+            (lists / "test-dev.txt").write_text("secret\n")
+        assert main([*words, "--split", "test", "--quiet"]) == 2
+        error = capsys.readouterr().err
+        assert "only the first masks are public; give --split validation" in error
+    for flag in ("--rate-hz", "--seconds"):
+        assert main([*words, flag, "4"]) == 2
+        error = capsys.readouterr().err
+        assert "leave --rate-hz and --seconds out" in error and error.count("\n") == 1
+        assert main([*words, flag, "0"]) == 2 and "above 0" in capsys.readouterr().err
+    assert not out.exists()
+    # drawn, as help says: not the first of the alphabet, and the same ones again
+    chosen = []
+    for _ in range(2):
+        assert main([*words, "--max-clips", "3", "--quiet"]) == 0
+        chosen.append(list(json.loads(out.read_text())["sequences"]["network"]))
+    assert chosen[0] == chosen[1] == sorted(chosen[0]) and len(chosen[0]) == 3
+    assert chosen[0] != names[:3] and set(chosen[0]) < set(names)
 
 
 def test_joints_from_the_command_line(

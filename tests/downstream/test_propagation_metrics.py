@@ -82,6 +82,113 @@ def test_the_tolerance_is_that_of_480p() -> None:
         assert f == 1.0 if expected else f < 1.0
 
 
+def rectangle(
+    shape: tuple[int, int], *, top: int, left: int, height: int, width: int
+) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[top : top + height, left : left + width] = True
+    return mask
+
+
+@given(
+    height=st.integers(1, 30), width=st.integers(1, 40), down=st.integers(-12, 12),
+    right=st.integers(-12, 12),
+)  # fmt: skip
+def test_j_of_a_rectangle_that_is_shifted(height: int, width: int, down: int, right: int) -> None:
+    """Both share (h - |down|) (w - |right|) pixels, and cover 2 h w less those."""
+    size = {"height": height, "width": width}
+    one = rectangle((60, 80), top=14, left=18, **size)
+    two = rectangle((60, 80), top=14 + down, left=18 + right, **size)
+    shared = max(0, height - abs(down)) * max(0, width - abs(right))
+    wanted = shared / (2 * height * width - shared)
+    assert metrics.region_similarity(one, two) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("shape", "near_px"),
+    [((60, 80), 1), ((300, 400), 4), ((480, 854), 8)],  # 0.008 x diagonal: 0.8, 4, 7.84
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_f_of_a_rectangle_that_is_shifted(
+    shape: tuple[int, int], near_px: int, turned: bool
+) -> None:
+    """By arithmetic, with h, w the sides, s the shift along w, and r the distance that matches.
+
+    An outline is a frame of 2 (h + w) pixels. Up to s = r all of it matches. Beyond, of the two
+    long sides what lies on the other's, and r more: w + r - s + 1 pixels each; of the upright side
+    within the other r pixels below the upper side, and r above the lower. So both shares, and
+    therefore F, are (w + 2 r - s + 1) / (h + w).
+    """
+    height, width = 3 * near_px + 5, 6 * near_px + 7
+    for shift in range(3 * near_px):
+        one = rectangle(shape, top=9, left=5, height=height, width=width)
+        two = rectangle(shape, top=9, left=5 + shift, height=height, width=width)
+        wanted = 1.0
+        if shift > near_px:
+            wanted = (width + 2 * near_px - shift + 1) / (height + width)
+        masks = (one.T, two.T) if turned else (one, two)
+        assert np.count_nonzero(metrics.outline(masks[0])) == 2 * (height + width)
+        assert metrics.boundary_measure(*masks) == pytest.approx(wanted), shift
+        assert metrics.boundary_measure(*masks[::-1]) == pytest.approx(wanted), shift
+
+
+def test_precision_and_recall_of_outlines_that_lie_apart() -> None:
+    """A second rectangle far away: all of the truth is found, half of what is found is true."""
+    truth = rectangle((60, 80), top=5, left=5, height=10, width=12)
+    both = truth | rectangle((60, 80), top=40, left=50, height=10, width=12)
+    assert metrics.boundary_measure(both, truth) == pytest.approx(2 * 0.5 / 1.5)
+    assert metrics.boundary_measure(truth, both) == pytest.approx(2 * 0.5 / 1.5)
+    elsewhere = both & ~truth
+    assert metrics.boundary_measure(elsewhere, truth) == 0  # and not a division by 0
+    assert metrics.region_similarity(both, truth) == 1 / 2
+
+
+def test_a_square_that_walks_away_from_its_copy() -> None:
+    """Ten pixels a side, one a frame: J of frame k is (10 - k) / (10 + k)."""
+    truth = [
+        rectangle((40, 60), top=8, left=8 + k, height=10, width=10).astype(np.uint8)
+        for k in range(10)
+    ]
+    j, f = metrics.sequence_values([truth[0]] * 10, truth, num_objects=1)
+    assert j == pytest.approx(np.array([[(10 - k) / (10 + k) for k in range(1, 9)]]))
+    # 0.008 of the diagonal, 0.58, matches within 1 px: (10 + 2 - k + 1) / 20 from k = 2 on
+    assert f == pytest.approx(np.array([[1.0, *((13 - k) / 20 for k in range(2, 9))]]))
+    figures = metrics.davis_figures({"walk": (j, f)})
+    # above one half: 9/11, 8/12, 7/13, and not 6/14; of F 1, 11/20, and not 10/20
+    assert figures["J recall"] == 3 / 8 and figures["F recall"] == 2 / 8
+    # eight frames in quarters that share borders: 0-2, 2-4, 4-5, 5-7
+    first, last = (9 / 11 + 8 / 12 + 7 / 13) / 3, (4 / 16 + 3 / 17 + 2 / 18) / 3
+    assert figures["J decay"] == pytest.approx(first - last)
+    assert figures["F decay"] == pytest.approx((1 + 11 / 20 + 10 / 20) / 3 - (7 + 6 + 5) / 60)
+    assert figures["J&F mean"] == pytest.approx((j.mean() + f.mean()) / 2)
+
+
+@pytest.mark.parametrize(
+    ("num", "first", "last"),
+    [(1, 1, 1), (2, 1, 1), (3, 2, 1), (4, 2, 2), (5, 2, 2), (7, 3, 2), (8, 3, 3), (9, 3, 3)],
+)
+def test_borders_of_quarters_by_hand(num: int, first: int, last: int) -> None:
+    """1 + (n - 1) k / 4, halves up: of 7 frames 1, 2.5, 4, 5.5, 7, so 1 to 3 and 6 to 7."""
+    values = np.array([0.9**k for k in range(num)])
+    decay = metrics.statistics(values)[2]
+    assert decay == pytest.approx(values[:first].mean() - values[num - last :].mean())
+
+
+def test_half_is_not_above_half() -> None:
+    assert metrics.statistics(np.array([0.5, 0.5, 0.5001, 0.0]))[1] == 1 / 4
+
+
+def test_an_object_that_is_gone_or_never_found() -> None:
+    """Empty on both sides is right, on one side wrong, frame by frame."""
+    seen = rectangle((20, 20), top=5, left=5, height=6, width=6).astype(np.uint8)
+    gone = np.zeros_like(seen)
+    j, f = metrics.sequence_values(
+        [seen, gone, seen, gone, seen, seen], [seen, gone, gone, seen, seen, seen], num_objects=1
+    )
+    assert j.tolist() == f.tolist() == [[1.0, 0.0, 0.0, 1.0]]
+    assert all(math.isnan(v) for v in metrics.davis_figures({}).values())
+
+
 def test_ends_are_left_out_and_objects_are_averaged() -> None:
     truth = [np.zeros((20, 20), np.uint8) for _ in range(5)]
     for mask in truth:
