@@ -103,6 +103,8 @@ class Multi(MultiKnobs):
         for task in self.tasks:
             if hasattr(task, "freeze") or hasattr(task, "parts"):
                 raise InputError(f"tasks: {task.name} cannot be one of several")
+        if not names:  # none is named yet: what is said of them waits
+            return
         if self.statistics_of and self.statistics_of not in names:
             raise InputError(
                 f"statistics_of {self.statistics_of!r}: must be one of {', '.join(names)}"

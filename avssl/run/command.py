@@ -151,6 +151,7 @@ def _task_lines() -> str:
 
 def _take(words: list[str], flag: str) -> str:
     """Takes `flag VALUE` or `flag=VALUE` out of `words` and gives the value, or ""."""
+    _at_most_once(words, flag)
     for place, word in enumerate(words):
         if word.startswith(f"{flag}="):
             del words[place]
@@ -166,15 +167,24 @@ def _take(words: list[str], flag: str) -> str:
 
 def _take_all(words: list[str], flag: str) -> list[str]:
     """Takes `flag VALUE VALUE …` out of `words` and gives the values, up to the next flag."""
-    if flag not in words:
+    _at_most_once(words, flag)
+    start = next((k for k, word in enumerate(words) if word.partition("=")[0] == flag), -1)
+    if start < 0:
         return []
-    start = words.index(flag)
+    if "=" in words[start]:  # of `flag=VALUE VALUE …`
+        words[start : start + 1] = words[start].split("=", 1)
     stop = next((k for k in range(start + 1, len(words)) if words[k].startswith("-")), len(words))
     values = words[start + 1 : stop]
     if not values:
         raise InputError(f"{flag} needs names, as in {flag} rotation relative-position")
     del words[start:stop]
     return values
+
+
+def _at_most_once(words: Sequence[str], flag: str) -> None:
+    """A flag that is taken out once would leave its second value to somebody else, or to nobody."""
+    if sum(word.partition("=")[0] == flag for word in words) > 1:
+        raise InputError(f"{flag}: given twice; leave one out")
 
 
 def _whole(text: str, flag: str) -> int | None:

@@ -72,6 +72,11 @@ WRONG = {
         ["train", "multi", "--tasks", *TOYS, "--task.toy-rows.contrast", "-3"],
         "task.contrast -3.0: must be 0 or more",
     ),
+    "no tasks, but weights": (["train", "multi", "--task.weights", "1", "2"], "which tasks?"),
+    "no tasks, but a name": (["train", "multi", "--task.statistics-of", "toy"], "which tasks?"),
+    "tasks twice": (["train", "multi", "--tasks", *TOYS, "--tasks=toy"], "--tasks: given twice"),
+    "recipe twice": (["train", "toy", "--recipe=a", "--recipe", "small"], "--recipe: given twice"),
+    "joined by =": (["train", "multi", "--tasks=toy", "toy-row"], "did you mean 'toy-rows'?"),
     "audit": (["audit", "multi"], "audited one by one"),
 }
 
