@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.records import Example, Plan, Shortcut
+from avssl.transform import patch_clues
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 _BLOCK_PX = 8
@@ -34,10 +35,13 @@ def fringe_colors(plan: Plan, example: Example) -> float:
     return float((_outward_slope(frames[0] - frames[2]) * _outward_slope(_grey(example))).mean())
 
 
-def probe_edges(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """How much each outermost row and column varies: left, top, right, bottom, in levels."""
-    grey = _grey(example)
-    return np.array([edge.std() for edge in (grey[:, 0], grey[0], grey[:, -1], grey[-1])])
+def probe_bars(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """Dark even bars at the four sides, as shares of the side; what lies between is not looked at.
+
+    A dark scene that ends as sharply as a bar looks like one: of films by night the guard may be
+    blamed for what they show.
+    """
+    return patch_clues.letterbox(example.arrays["frames"])
 
 
 def probe_light(plan: Plan, example: Example) -> NDArray[np.float64]:
@@ -75,11 +79,11 @@ def _outward_slope(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 SHORTCUTS = (
     Shortcut(
-        name="still bars",
-        kind="content",
+        name="letterbox",
+        kind="bookkeeping",
         leak="Black or tinted bars of a letterbox are coloured for nothing and raise every figure.",
         guard="The crop keeps clear of the bars that the catalogue knows.",
-        probe=probe_edges,
+        probe=probe_bars,
         off={"clear_of_borders": False},
         answer=colorfulness,
     ),

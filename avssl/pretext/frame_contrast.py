@@ -46,7 +46,8 @@ from avssl.sample.clock import key_frame_period, key_frame_phases, screen_times
 from avssl.sample.moments import Moments, find_moments, like_moment
 from avssl.sample.pairs import Pairing, capped, make_pairing, make_pairings
 from avssl.task import Batch, Outputs, two_class_metrics, two_class_scores
-from avssl.transform.pair_rows import number_of, step_s
+from avssl.transform.frames import within_margin
+from avssl.transform.pair_rows import bits_class, number_of, step_s
 from avssl.transform.panels import enlarged, framed, panel
 from avssl.transform.patches import cut, draw_corners
 from avssl.transform.stills import StillKnobs
@@ -98,6 +99,8 @@ class FrameContrast(StillKnobs):
     """Length of the embeddings that are compared."""
     match_format: bool = True
     """A held-out pair's clips have the same codec, size and rate, where two groups have them."""
+    match_bits: bool = False
+    """A held-out pair's clips spend as many bits on a pixel too, to a factor of 2."""
     match_place: bool = True
     """Off: the other clip's frame is any of it. To show the leak only."""
 
@@ -155,6 +158,7 @@ class FrameContrast(StillKnobs):
                     float(key_frame_phases(row)[first]),
                     float(key_frame_phases(source)[frame]),
                 ),
+                "bits": (bits_class(row), bits_class(source)),
                 "places": (first / row.num_frames, frame / source.num_frames),
             },
         )
@@ -163,8 +167,13 @@ class FrameContrast(StillKnobs):
         """Gives what tells one video from another; see `others`."""
         return row.group_id if self.others == "groups" else row.clip_id
 
-    def _borders(self, row: ClipRow) -> tuple[int, ...]:
-        return tuple(row.borders_px) if self.clear_of_borders else (0,) * 4
+    def _borders(self, row: ClipRow) -> tuple[float, ...]:
+        return within_margin(
+            row.borders_px if self.clear_of_borders else (0,) * 4,
+            margin=self.margin,
+            height_px=row.height_px,
+            width_px=row.width_px,
+        )
 
     def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
         """Makes the two views, each with a crop and colours of its own (see the top)."""
@@ -295,7 +304,7 @@ def _known(task: FrameContrast, catalog: Catalog) -> _Known:
     counts = capped(
         np.array([max(1, round(rows[i].duration_s / task.spacing_s)) for i in usable]), groups
     )
-    formats = [format_of(rows[index]) if task.match_format else "" for index in usable]
+    formats = [_kind(task, rows[index]) for index in usable]
     pairings = make_pairings(usable, counts.tolist(), groups, formats)
     whole = make_pairing(usable, counts.tolist(), groups)
     pairings = {k: found if found.num_groups > 1 else whole for k, found in pairings.items()}
@@ -305,6 +314,12 @@ def _known(task: FrameContrast, catalog: Catalog) -> _Known:
 @functools.lru_cache(maxsize=4096)
 def _moments(task: FrameContrast, row: ClipRow) -> Moments:
     return find_moments(row, min_gap_s=task.min_gap_s, max_gap_s=task.max_gap_s)
+
+
+def _kind(task: FrameContrast, row: ClipRow) -> str:
+    """Gives what the clips of a pair have in common."""
+    found = format_of(row) if task.match_format else ""
+    return f"{found} {bits_class(row)}" if task.match_bits else found
 
 
 def format_of(row: ClipRow) -> str:

@@ -10,16 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.records import Example, Plan, Shortcut
-from avssl.transform import measure
+from avssl.transform import measure, patch_clues, sequence_probes
 
-_EVEN_LEVELS = 3.0
-"""A row of pixels that varies less is a bar's."""
+_DARK_LEVELS = 64.0
+"""Up to which a bar may be lifted by the changes of contrast, which are strong here."""
 
 
 def probe_format(plan: Plan, example: Example) -> NDArray[np.float64]:
     """1 if both files have one codec, size and rate."""
     first, second = _two(plan, "formats")
     return np.array([float(first == second)])
+
+
+def probe_bits(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """Octaves of bits on a pixel of both files, and how many they are apart."""
+    first, second = _two(plan, "bits")
+    return np.array([first, second, abs(first - second)])
 
 
 def probe_places(plan: Plan, example: Example) -> NDArray[np.float64]:
@@ -31,11 +37,22 @@ def probe_places(plan: Plan, example: Example) -> NDArray[np.float64]:
 
 
 def probe_bars(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """Which sides of each picture are even (left, top, right, bottom), and which in both."""
-    even = np.stack(
-        [_even_sides(example.arrays["frames"]), _even_sides(_whole(example.arrays["others"]))]
-    )
-    return np.concatenate([even.ravel(), even.prod(axis=0), [np.abs(even[0] - even[1]).sum()]])
+    """Bars at the sides of each picture (left, top, right, bottom), and of which sides both have.
+
+    As shares of the side; what lies between is not looked at. Two dark scenes of one film that end
+    as sharply as bars look like them: of films by night the guard may be blamed for what they show.
+    """
+    shown = [_whole(example.arrays[name]) for name in ("frames", "others")]
+    found = np.stack([patch_clues.letterbox(one, dark_levels=_DARK_LEVELS) for one in shown])
+    has = (found > 0).astype(np.float64)
+    return np.concatenate([found.ravel(), has.prod(axis=0), np.abs(has[0] - has[1])])
+
+
+def probe_corners(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """How far the corners' colours of the two pictures are apart, as they are and mirrored."""
+    one, other = (_corner_colors(_whole(example.arrays[name])) for name in ("frames", "others"))
+    apart = [np.abs(one - turned).mean(axis=1) for turned in (other, other[[2, 3, 0, 1]])]
+    return np.array([*apart[0], *apart[1], np.min(apart), *np.mean(apart, axis=1)])
 
 
 def probe_color(plan: Plan, example: Example) -> NDArray[np.float64]:
@@ -65,6 +82,11 @@ def _two(plan: Plan, name: str) -> tuple[float, float]:
     return float(values[0]), float(values[1])
 
 
+def _corner_colors(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Gives the mean colour of each corner, 0–1: [4, 3]."""
+    return np.stack([part.mean(axis=(1, 2)) / 255 for part in sequence_probes.corners(picture)])
+
+
 def _side(example: Example) -> tuple[int, int]:
     return example.arrays["others"].shape[-2:]
 
@@ -72,11 +94,6 @@ def _side(example: Example) -> tuple[int, int]:
 def _whole(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Gives [3, H, W] of a picture, or of patches [9, 3, p, p] the first."""
     return picture if picture.ndim == 3 else picture[0]
-
-
-def _even_sides(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    edges = (picture[:, :, 0], picture[:, 0], picture[:, :, -1], picture[:, -1])
-    return np.array([float(edge.std(axis=1).max() < _EVEN_LEVELS) for edge in edges])
 
 
 SHORTCUTS = (
@@ -99,12 +116,31 @@ SHORTCUTS = (
         off={"match_place": False},
     ),
     Shortcut(
-        name="still bars",
-        kind="content",
+        name="letterbox",
+        kind="bookkeeping",
         leak="Black bars of a letterbox are those of one file: two pictures with them match.",
         guard="The crop keeps clear of the bars that the catalogue knows.",
         probe=probe_bars,
         off={"clear_of_borders": False},
+    ),
+    Shortcut(
+        name="file size",
+        kind="content",
+        leak="A file of few bits is blurred and blocky from end to end: two frames of it match.",
+        guard="None by default; with `match_bits` the files of a held-out pair spend as many on a "
+        "pixel, to a factor of 2, where two groups do.",
+        probe=probe_bits,
+        off={"match_bits": False},
+        closes={"match_bits": True},
+    ),
+    Shortcut(
+        name="overlay",
+        kind="content",
+        leak="A logo in the corner is that of one file, a clock's digits are those of one minute.",
+        guard="None by default; `margin` leaves the edges of every picture out.",
+        probe=probe_corners,
+        off={"margin": 0.0},
+        closes={"margin": 0.2},
     ),
     Shortcut(
         name="mean colour",

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.records import Example, Plan, Shortcut
+from avssl.transform import patch_clues
 from avssl.transform.holes import grown
 
 _RIM_PX = 2
@@ -26,14 +27,13 @@ def hole_deviation(plan: Plan, example: Example) -> float:
     return float(_grey(example)[example.arrays["asked"][0] == 1].std())
 
 
-def probe_edges(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """Mean and deviation of each outermost row and column where it is seen, in levels."""
-    grey, seen = _grey(example), example.arrays["hidden"][0] == 0
-    numbers = []
-    for place in (np.s_[:, 0], np.s_[0], np.s_[:, -1], np.s_[-1]):
-        edge = grey[place][seen[place]]
-        numbers += [edge.mean(), edge.std()] if len(edge) else [0.0, 0.0]
-    return np.array(numbers)
+def probe_bars(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """Dark even bars at the four sides, as far as they are seen, as shares of the side.
+
+    A dark scene that ends as sharply as a bar looks like one: of films by night the guard may be
+    blamed for what they show.
+    """
+    return patch_clues.letterbox(example.arrays["frames"], seen=example.arrays["hidden"][0] == 0)
 
 
 def probe_rim(plan: Plan, example: Example) -> NDArray[np.float64]:
@@ -55,11 +55,11 @@ def probe_place(plan: Plan, example: Example) -> NDArray[np.float64]:
 
 SHORTCUTS = (
     Shortcut(
-        name="still bars",
-        kind="content",
+        name="letterbox",
+        kind="bookkeeping",
         leak="Black bars of a letterbox are drawn on for nothing and raise every figure.",
         guard="The crop keeps clear of the bars that the catalogue knows.",
-        probe=probe_edges,
+        probe=probe_bars,
         off={"clear_of_borders": False},
         answer=hole_deviation,
     ),
@@ -79,10 +79,11 @@ SHORTCUTS = (
         leak="Colours, lines and a codec's blocks go on from the rim into the hole: the nearest "
         "pixels tell much without anything being known.",
         guard="None by default, as in the paper, whose seam has to fit (`overlap_px`); `margin_px` "
-        "hides a strip around the hole that is not asked for. The score "
-        "interpolation_explained says what the rim alone tells.",
+        "hides a strip around the hole that is not asked for, so the rim is farther away. The "
+        "score interpolation_explained says what the rim alone tells.",
         probe=probe_rim,
         off={"margin_px": 0},
+        closes={"margin_px": 4, "overlap_px": 0},
         answer=hole_brightness,
     ),
 )

@@ -50,6 +50,15 @@ def probe_bars(plan: Plan, example: Example) -> NDArray[np.float64]:
     return patch_clues.bars(example.arrays["frames"][0])
 
 
+def probe_corners(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """How far each corner of the first tile is from its colour, and how much it varies: [8].
+
+    Against the mean of all tiles.
+    """
+    found = np.stack([patch_clues.corner_marks(tile) for tile in example.arrays["frames"]])
+    return found[0] - found.mean(axis=0)
+
+
 SHORTCUTS = (
     Shortcut(
         name="letterbox",
@@ -85,6 +94,16 @@ SHORTCUTS = (
         guard="Each tile is brought to one mean and deviation; its slopes are left.",
         probe=probe_light,
         off={"standardise": False},
+        answer=answer_first,
+    ),
+    Shortcut(
+        name="overlay",
+        kind="content",
+        leak="A clock or a logo has its corner: the tile that shows it is from there.",
+        guard="None by default; `margin` leaves the edges of every picture out.",
+        probe=probe_corners,
+        off={"margin": 0.0},
+        closes={"margin": 0.2},
         answer=answer_first,
     ),
 )

@@ -22,7 +22,7 @@ from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.records import Clip, Example, Plan, Shortcut
 from avssl.task import Batch, Outputs, Recipe
-from avssl.transform import boards
+from avssl.transform import boards, patch_clues
 from avssl.transform.stills import StillKnobs
 
 _SHOWN_PX = 128
@@ -30,11 +30,13 @@ _MEAN, _DEVIATION = 0.45, 0.25
 """About those of photographs (ImageNet's): what the network need not learn first."""
 
 
-def probe_edges(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """How much each outermost row and column varies: left, top, right, bottom, in levels."""
-    shown = example.arrays["frames"].astype(np.float64)
-    edges = (shown[:, :, 0], shown[:, 0], shown[:, :, -1], shown[:, -1])
-    return np.array([edge.std(axis=1).mean() for edge in edges])
+def probe_bars(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """Dark even bars at the four sides, as shares of the side; what lies between is not looked at.
+
+    A dark scene that ends as sharply as a bar looks like one: of films by night the guard may be
+    blamed for what they show.
+    """
+    return patch_clues.letterbox(example.arrays["frames"])
 
 
 def even_share(plan: Plan, example: Example) -> float:
@@ -57,11 +59,11 @@ class Reconstruction(StillKnobs):
     streams: ClassVar[tuple[str, ...]] = ("vision",)
     shortcuts: ClassVar[tuple[Shortcut, ...]] = (
         Shortcut(
-            name="still bars",
-            kind="content",
+            name="letterbox",
+            kind="bookkeeping",
             leak="Black bars of a letterbox are drawn for nothing and raise every figure.",
             guard="The crop keeps clear of the bars that the catalogue knows.",
-            probe=probe_edges,
+            probe=probe_bars,
             off={"clear_of_borders": False},
             answer=even_share,
         ),

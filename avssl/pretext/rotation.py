@@ -106,6 +106,11 @@ def probe_light(plan: Plan, example: Example) -> NDArray[np.float64]:
     return patch_clues.light(_asked(plan, example))[2:]
 
 
+def probe_corners(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """How far each corner's colour is from the picture's, and how much it varies: [8]."""
+    return patch_clues.corner_marks(_asked(plan, example))
+
+
 SHORTCUTS = (
     Shortcut(
         name="letterbox",
@@ -144,6 +149,16 @@ SHORTCUTS = (
         probe=probe_light,
         off={"level_light": False},
         closes={"level_light": True},
+        answer=answer_asked,
+    ),
+    Shortcut(
+        name="overlay",
+        kind="content",
+        leak="A clock or a logo has its corner: where it stands after turning is the answer.",
+        guard="None by default; `margin` leaves the edges of every picture out.",
+        probe=probe_corners,
+        off={"margin": 0.0},
+        closes={"margin": 0.2},
         answer=answer_asked,
     ),
 )

@@ -31,7 +31,7 @@ uint8 [B, 2, 3, p, p], weight float32 [B], group int64 [B].
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ from avssl.errors import InputError
 from avssl.model import walks
 from avssl.model.gather import all_rows
 from avssl.pretext.tracking_drawing import draw_ranking, draw_walks
-from avssl.pretext.tracking_guards import SHORTCUTS
+from avssl.pretext.tracking_guards import ByMode
 from avssl.records import Clip, Example, Plan, Shortcut
 from avssl.task import Batch, Outputs, layer_sizes
 from avssl.transform import frames as pictures
@@ -75,7 +75,7 @@ class Tracking(MovingKnobs):
     name: ClassVar[str] = "tracking"
     summary: ClassVar[str] = "follow patches to later frames and back to where they were"
     streams: ClassVar[tuple[str, ...]] = ("vision",)
-    shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = cast(Any, ByMode())
 
     mode: str = "walks"
     """"walks" (cycle-consistent random walks) or "ranking" (tracked patches against others)."""
@@ -192,9 +192,14 @@ class Tracking(MovingKnobs):
             self._patches(frame, [corner], rng)
             for frame, corner in zip(ends, (found.first, found.last), strict=True)
         ]
+        room = self.size_px - self.patch_px
+        turn = (0.25 + 0.5 * rng.random(2)) * room  # elsewhere, as on a ring
+        left, top = (at_px % max(room, 1) for at_px in np.array(found.last) + turn)
+        other = self._patches(ends[1], [(float(left), float(top))], rng)[0]
         return Example(
             arrays={
                 "patches": np.concatenate(both),
+                "other": other,
                 "weight": np.array(counts, dtype=np.float32),
                 "group": np.array(plan.target["group"], dtype=np.int64),
             }

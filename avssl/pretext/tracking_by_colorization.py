@@ -34,6 +34,7 @@ from torch.nn import functional
 
 from avssl.catalog import Catalog
 from avssl.errors import InputError
+from avssl.pretext.tracking_by_colorization_guards import SHORTCUTS
 from avssl.records import Clip, Example, Plan, Shortcut
 from avssl.task import Batch, Outputs, Recipe, layer_sizes
 from avssl.transform import palette as colors_of
@@ -41,29 +42,6 @@ from avssl.transform.moving import MovingKnobs
 
 _MIXES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)
 """How sure blind guesses are of the same place's colour; the best of them counts."""
-
-
-def probe_same_place(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """Which colour the frame before has at the middle place: one number each for 16 and more."""
-    colors = example.arrays["colors"]
-    middle = colors.shape[1] // 2
-    return (colors[-2, middle, middle] == np.arange(16)).astype(np.float64)
-
-
-def probe_channels(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """How the channels differ in the middle of the last frame: (R - G, B - G), levels."""
-    shown = example.arrays["shown"][-1].astype(np.float64)
-    at, reach = shown.shape[1] // 2, max(1, shown.shape[1] // 16)
-    part = shown[:, at - reach : at + reach, at - reach : at + reach].mean(axis=(1, 2))
-    part = np.broadcast_to(part, (3,))
-    return np.array([part[0] - part[1], part[2] - part[1]])
-
-
-def middle_color(plan: Plan, example: Example) -> int:
-    """The colour that is asked for in the middle of the last frame."""
-    colors = example.arrays["colors"]
-    middle = colors.shape[1] // 2
-    return int(colors[-1, middle, middle])
 
 
 class ColorizingHead(nn.Module):
@@ -89,26 +67,7 @@ class TrackingByColorization(MovingKnobs):
     name: ClassVar[str] = "tracking-by-colorization"
     summary: ClassVar[str] = "colour a grey frame with colours of earlier frames, by pointing"
     streams: ClassVar[tuple[str, ...]] = ("vision",)
-    shortcuts: ClassVar[tuple[Shortcut, ...]] = (
-        Shortcut(
-            name="same place",
-            kind="content",
-            leak="What stands still has the colour of the same place; zeros around a map tell it.",
-            guard="Each frame is cut out a little differently.",
-            probe=probe_same_place,
-            off={"crop_jitter": 0.0},
-            answer=middle_color,
-        ),
-        Shortcut(
-            name="colour in the input",
-            kind="bookkeeping",
-            leak="A network that sees the last frame's colour need not look for it.",
-            guard="All frames are lightness alone.",
-            probe=probe_channels,
-            off={"grey": False},
-            answer=middle_color,
-        ),
-    )
+    shortcuts: ClassVar[tuple[Shortcut, ...]] = SHORTCUTS
 
     rate_hz: float = 6.0
     """Frames a second that are taken of a clip."""

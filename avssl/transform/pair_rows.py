@@ -87,6 +87,17 @@ def format_of(row: ClipRow) -> str:
     return f"{row.codec} {row.sound_suffix} {row.sound_rate_hz}"
 
 
+def bits_class(row: ClipRow) -> int:
+    """Gives in which octave the bits that a file spends on a pixel lie, an exponent of 2.
+
+    Of its packets where the row lists them, else of the whole file, which may hold sound too.
+    """
+    listed = row.packet_num_bytes
+    num_bytes = int(listed.sum()) if listed.size else row.video_num_bytes
+    pixels = max(1, row.num_frames * row.width_px * row.height_px)
+    return math.floor(math.log2(max(8 * num_bytes, 1) / pixels))
+
+
 def step_s(row: ClipRow) -> float:
     """Gives the time from frame to frame, seconds."""
     return row.step_s if row.step_s > 0 else row.duration_s / max(1, row.num_frames)

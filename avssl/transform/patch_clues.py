@@ -15,6 +15,9 @@ SIDES = (1, 3, 4, 6)
 # limits (48 and 3) took the red of blue skies for one, in 24 of 700 pictures of the world.
 _DARK_LEVELS, _FLAT_LEVELS = 24.0, 1.5
 _FARTHEST_PX = 3.0
+# Scaling may leave one line half bar, half picture; a picture begins well above black.
+_BEHIND_LINES, _STEP_LEVELS = 2, 24.0
+_CORNER_SHARE = 1 / 6
 
 
 def across(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -94,6 +97,60 @@ def bars(patch: NDArray[np.uint8]) -> NDArray[np.float64]:
         found.append([end / len(lines) for end in ends])
     (left, right), (top, bottom) = found
     return np.array([left, top, right, bottom])
+
+
+def letterbox(
+    picture: NDArray[np.uint8],
+    *,
+    seen: NDArray[np.bool_] | None = None,
+    dark_levels: float = _DARK_LEVELS,
+) -> NDArray[np.float64]:
+    """Gives the share of lines that belong to a bar at the left, top, right, bottom, [4].
+
+    Stricter than `bars`: dark and even in all colours, less than half of the side, and the picture
+    begins at once behind it. What is dark and fades in is a dark scene, and would tell what it
+    shows.
+
+    Args:
+        picture: uint8 [C, h, w].
+        seen: bool [h, w], what counts; lines of which less than an eighth is seen are no bar's.
+            None: all.
+        dark_levels: what is below may be a bar; more where contrast is changed more.
+    """
+    level = picture.max(axis=0).astype(np.float64)
+    counted = np.ones(level.shape, dtype=bool) if seen is None else seen
+    found = []
+    for turned, kept in ((level.transpose(), counted.transpose()), (level, counted)):
+        num = kept.sum(axis=1)
+        mean = (turned * kept).sum(axis=1) / np.maximum(num, 1)
+        spread = np.sqrt(
+            (np.square(turned - mean[:, None]) * kept).sum(axis=1) / np.maximum(num, 1)
+        )
+        dark = (8 * num >= kept.shape[-1]) & (mean < dark_levels) & (spread < _FLAT_LEVELS)
+        ends = []
+        for order in (slice(None), slice(None, None, -1)):
+            lines, far = dark[order], (mean + spread)[order]
+            width = len(lines) if lines.all() else int(np.argmin(lines))
+            behind = far[width : width + _BEHIND_LINES]
+            black = mean[order][width - 1] if width else np.inf
+            begins = 2 * width < len(lines) and behind.max() > black + _STEP_LEVELS
+            ends.append(width / len(lines) if begins else 0.0)
+        found.append(ends)
+    (left, right), (top, bottom) = found
+    return np.array([left, top, right, bottom])
+
+
+def corner_marks(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Gives how far each corner's mean colour is from the picture's, and how much it varies, [8].
+
+    Corners have a sixth of the side; upper left, upper right, lower left, lower right.
+    """
+    values = picture.astype(np.float64) / 255
+    px = max(1, round(_CORNER_SHARE * values.shape[-1]))
+    ends, mean = (slice(px), slice(-px, None)), values.mean(axis=(1, 2))
+    parts = [values[:, rows, columns] for rows in ends for columns in ends]
+    away = [float(np.abs(part.mean(axis=(1, 2)) - mean).max()) for part in parts]
+    return np.array([*away, *(float(part.std()) for part in parts)])
 
 
 def seams(picture: NDArray[np.uint8], *, period_px: int = 8) -> NDArray[np.float64]:

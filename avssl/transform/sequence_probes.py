@@ -81,7 +81,7 @@ def sharpness_ramp(plan: Plan, example: Example) -> NDArray[np.float64]:
 
 
 def corners(frames: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """Gives the four corners of pictures [..., S, S]: upper and lower left, upper and lower right."""
+    """Gives the corners of pictures [..., S, S]: upper and lower left, upper and lower right."""
     px = max(1, round(CORNER_SHARE * frames.shape[-1]))
     ends = (slice(px), slice(-px, None))
     return [frames[..., rows, columns] for columns in ends for rows in ends]

@@ -18,7 +18,7 @@ from avssl.decode import fetch as fetch_module
 from avssl.errors import InputError
 from avssl.model import build_encoder, lab
 from avssl.pretext.colorization import NUM_DRAWINGS, Colorization
-from avssl.pretext.colorization_guards import block_colors, probe_blocks, probe_edges
+from avssl.pretext.colorization_guards import block_colors, probe_bars, probe_blocks
 from avssl.records import Clip, Example, FrameSpan, Plan
 from avssl.sample import sample_rng
 from avssl.task import Learner, describe, widths_of
@@ -208,8 +208,8 @@ def test_probes_show_what_they_are_for() -> None:
     assert probe_blocks(NO_PLAN, examples[0])[-1] > 5 > 1.5 > probe_blocks(NO_PLAN, examples[1])[-1]
     assert block_colors(NO_PLAN, examples[0]) > 5 > block_colors(NO_PLAN, examples[1])
     noise[:, :, :9] = 0  # a bar
-    found = probe_edges(NO_PLAN, Example(arrays={"frames": noise.astype(np.uint8)}))
-    assert found[0] == 0 and found[1:].min() > 10
+    found = probe_bars(NO_PLAN, Example(arrays={"frames": noise.astype(np.uint8)}))
+    assert found.tolist() == [9 / 64, 0, 0, 0]
 
 
 def balls(num: int, rng: np.random.Generator) -> torch.Tensor:

@@ -13,7 +13,16 @@ from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.model import build_encoder, walks
 from avssl.pretext.tracking import Tracking
-from avssl.pretext.tracking_guards import is_rim, is_same, probe_difference, probe_padding
+from avssl.pretext.tracking_guards import (
+    RANKING,
+    WALKS,
+    is_home,
+    is_rim,
+    is_same,
+    probe_change,
+    probe_difference,
+    probe_padding,
+)
 from avssl.pretext.tracking_recipes import RECIPES
 from avssl.records import Clip
 from avssl.task import Learner, widths_of
@@ -205,27 +214,52 @@ def test_a_drawing_shows_start_and_end(nodes: str, catalog: Catalog, fetch: Call
     assert picture.dtype == np.uint8 and picture.shape[0] >= 96 and picture.shape[2] == 3
 
 
+def _made(task: Tracking, catalog: Catalog, fetch: Callable, number: int) -> Any:
+    plan = task.sample(catalog, number % 6, np.random.default_rng(number))
+    return plan, task.transform(fetch(catalog, plan), plan, np.random.default_rng(number))
+
+
 def test_the_shortcuts_tell_what_they_say(catalog: Catalog, fetch: Callable) -> None:
-    """Of the map, the rim is known exactly; of patches, nothing. Still nodes differ by nothing."""
+    """Of the map, the rim is known from zeros around it; of patches, nothing. What stands still
+    differs by nothing, and is home.
+    """
     own = Tracking(size_px=64, patch_px=24, grid=4)
     for task in (own, replace(own, nodes="map")):
         told = []
         for number in range(60):
-            plan = task.sample(catalog, number % 6, np.random.default_rng(number))
-            example = task.transform(fetch(catalog, plan), plan, np.random.default_rng(number))
+            plan, example = _made(task, catalog, fetch, number)
             told.append((is_rim(plan, example), *probe_padding(plan, example)))
-        rim, values = np.array(told)[:, 0], np.array(told)[:, 1:]
+        rim, values = np.array(told)[:, 0] == 1, np.array(told)[:, 1:]
         assert 0 < rim.mean() < 1
         if task.nodes == "patches":
-            assert np.ptp(values) == 0
-        else:
-            assert ((values.min(axis=1) < values.max()) == (rim == 1)).all()
+            assert np.ptp(values) == pytest.approx(0, abs=1e-6)
+        else:  # a filter as wide as the picture has 5/8 of it in an outer row, 7/8 in an inner one
+            assert (values.min(axis=1)[rim] < 0.75).mean() > 0.95
+            assert (values.min(axis=1)[~rim] > 0.75).mean() > 0.95
     still = replace(own, patch_jitter=0.0, color_per_frame=False, rate_hz=1e4)
     for number in range(20):
-        plan = still.sample(catalog, number % 6, np.random.default_rng(number))
-        example = still.transform(fetch(catalog, plan), plan, np.random.default_rng(number))
+        plan, example = _made(still, catalog, fetch, number)
         nothing = probe_difference(plan, example)[0] == 0
         assert nothing or not is_same(plan, example)
+        assert is_home(plan, example) or nothing
+        assert probe_change(plan, example).tolist() == [0.0, 1.0]
+
+
+def test_ranking_has_shortcuts_of_its_own_and_asks_for_the_own_last_patch(
+    catalog: Catalog, fetch: Callable
+) -> None:
+    task = RECIPES["ranking"].task
+    assert task.shortcuts is RANKING and Tracking.shortcuts is WALKS is Tracking().shortcuts
+    still = replace(task, patch_jitter=0.0, color_per_frame=False, rate_hz=1e4)
+    asked = []
+    for number in range(40):
+        plan, example = _made(still, catalog, fetch, number)
+        first, last = example.arrays["patches"]
+        assert example.arrays["other"].shape == first.shape and np.array_equal(first, last)
+        apart = probe_difference(plan, example)[0]
+        assert apart == 0 if is_same(plan, example) else apart > 0
+        asked.append(is_same(plan, example))
+    assert 10 < sum(asked) < 30
 
 
 def test_knobs_that_make_no_sense_are_refused() -> None:

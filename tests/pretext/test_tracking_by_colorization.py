@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.model import build_encoder
-from avssl.pretext.tracking_by_colorization import (
-    TrackingByColorization,
+from avssl.pretext.tracking_by_colorization import TrackingByColorization
+from avssl.pretext.tracking_by_colorization_guards import (
     middle_color,
+    probe_change,
     probe_channels,
     probe_same_place,
+    stays,
 )
 from avssl.task import Learner, widths_of
 
@@ -144,6 +146,7 @@ def test_shortcuts_tell_the_colour_only_where_they_are_let_in(
         clips = fetch(catalog, plan)
         example = still.transform(clips, plan, np.random.default_rng(number))
         assert int(probe_same_place(plan, example).argmax()) == middle_color(plan, example)
+        assert stays(plan, example) == 1 and probe_change(plan, example).tolist() == [0.0, 1.0]
         assert example.arrays["shown"].shape == (4, 1, 32, 32)
         assert not probe_channels(plan, example).any()
         colored = replace(still, grey=False).transform(clips, plan, np.random.default_rng(number))

@@ -8,6 +8,8 @@ from avssl.transform.patch_clues import (
     across,
     bars,
     color_shifts,
+    corner_marks,
+    letterbox,
     light,
     seams,
 )
@@ -90,3 +92,44 @@ def test_seams_stand_at_the_phase_of_the_grid() -> None:
     # A second difference bends on both sides of the step: the lines 7 and 0 of each block.
     assert rows[[0, 7]] == pytest.approx([3, 3], abs=0.6)
     assert rows[1:7] == pytest.approx(-np.ones(6), abs=1e-9)
+
+
+def test_a_letterbox_is_dark_even_and_ends_at_once() -> None:
+    picture = grey(smooth(40))
+    assert not letterbox(picture).any()
+    barred = picture.copy()
+    barred[:, :6], barred[:, :, 30:] = 16, 16
+    assert letterbox(barred).tolist() == [0, 6 / 40, 10 / 40, 0]
+    lifted = np.maximum(barred, 60)
+    assert not letterbox(lifted).any()
+    assert letterbox(lifted, dark_levels=64).tolist() == [0, 6 / 40, 10 / 40, 0]
+    tinted = barred.copy()
+    tinted[2, :6, :30] = 90  # a bar is dark in all colours
+    assert letterbox(tinted).tolist() == [0, 0, 10 / 40, 0]
+    dusk = grey(np.linspace(0, 100, 40)[:, None].repeat(40, axis=1))
+    assert not letterbox(dusk).any() and bars(dusk)[1] > 0.2  # dark above, with no end to it
+    half = picture.copy()
+    half[:, :20] = 0
+    assert not letterbox(half).any() and bars(half)[1] == 0.5
+
+
+def test_a_letterbox_is_known_by_what_is_seen_of_it() -> None:
+    picture, seen = grey(smooth(40)), np.zeros((40, 40), dtype=bool)
+    picture[:, :5] = 0
+    seen[:, 10:20] = True
+    assert letterbox(picture, seen=seen).tolist() == [0, 5 / 40, 0, 0]
+    seen[:3] = False  # the outermost lines are hidden: nobody knows
+    assert not letterbox(picture, seen=seen).any()
+    seen[:3, 10:14] = True  # a tenth of a line is too little
+    assert not letterbox(picture, seen=seen).any()
+
+
+def test_marks_of_corners_stand_in_their_place() -> None:
+    picture = np.full((3, 36, 36), 100, np.uint8)
+    assert np.allclose(corner_marks(picture), 0)
+    picture[0, :6, -6:] = 200  # the upper right corner is redder
+    found = corner_marks(picture)
+    assert found[1] == pytest.approx(100 / 255 * (1 - 1 / 36)) and np.argmax(found) == 1
+    picture[:, -6:-3, :6] = 0  # half of the lower left one is black
+    found = corner_marks(picture)
+    assert found[2] > 0.15 and found[6] == pytest.approx(50 / 255) and np.argmax(found[4:]) == 2
