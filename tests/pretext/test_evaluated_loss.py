@@ -19,10 +19,10 @@ COMPARING = {"audio-visual-contrast", "frame-contrast", "tracking, ranking"}
 
 
 @pytest.mark.usefixtures("no_files")
-@pytest.mark.parametrize("case", CASES)
-def test_a_loss_is_the_mean_of_its_samples_unless_it_compares_them(case: str, data: str) -> None:
+@pytest.mark.parametrize("asked", CASES)
+def test_a_loss_is_the_mean_of_its_samples_unless_it_compares_them(asked: str, data: str) -> None:
     config = config_from_recipe(
-        case.partition(",")[0], "small", data=data, out="o", batch_size=NUM, **CASES[case]
+        asked.partition(",")[0], "small", data=data, out="o", batch_size=NUM, **CASES[asked]
     )
     catalog, task = Catalog.read(data), config.task
     if hasattr(task, "completed"):
@@ -45,4 +45,4 @@ def test_a_loss_is_the_mean_of_its_samples_unless_it_compares_them(case: str, da
     whole = loss_of(slice(None))
     each = [loss_of(slice(k, k + 1)) for k in range(NUM)]
     is_mean = whole == pytest.approx(sum(each) / NUM, rel=1e-4, abs=1e-6)
-    assert getattr(task, "compares", False) == (case in COMPARING) == (not is_mean)
+    assert getattr(task, "compares", False) == (asked in COMPARING) == (not is_mean)
