@@ -22,7 +22,7 @@ from avssl.sample.clock import key_frame_phases, screen_times
 from avssl.sample.pairs import apart, spots
 from avssl.transform import frames as pictures
 from avssl.transform import sound as sounds
-from avssl.transform.pair_rows import number_of, packet_phase, pair_rows, step_s
+from avssl.transform.pair_rows import format_of, number_of, packet_phase, pair_rows, step_s
 
 MATCHED, OTHER_GROUP, SAME_FILE = 0, 1, 2
 """`Plan.target["kind"]`."""
@@ -51,6 +51,11 @@ class AudioVisualPairs:
     """Off: mismatched sound starts anywhere between two frames. To show the leak only."""
     balanced_groups: bool = True
     """Off: some recordings are heard more often in mismatched pairs. To show the leak only."""
+    balanced_places: bool = True
+    """Off: mismatched sound is from the first quarter of its file. To show the leak only."""
+    match_place: bool = False
+    """Sound of another file is as late in it as the picture is in its own: beginnings and ends,
+    which fade and have titles, then tell nothing. Of one file there are always two times."""
     match_format: bool = True
     """Partners have the same container, codec and sampling rate, where two groups have them."""
     within_shot: bool = True
@@ -142,8 +147,12 @@ class AudioVisualPairs:
         elif not matched:
             kind, other = OTHER_GROUP, pairing.partner(index, (draw[4], draw[5]))
             found = known.spots(other)
-            heard_at = int(found[min(int(draw[6] * len(found)), len(found) - 1)])
+            share = (place + 0.5) / len(own) if self.match_place else draw[6]
+            heard_at = int(found[min(int(share * len(found)), len(found) - 1)])
         source = catalog.row(other)
+        if not self.balanced_places and not matched:
+            found = known.spots(other)
+            heard_at = int(found[int(draw[6] * len(found) / 4)])
         start_s = float(source.frame_times_s[heard_at]) - self.sound_s / 2
         if not self.on_grid and not matched:  # as a careless sampler would start
             latest_s = source.sound_start_s + source.sound_num_samples / source.sound_rate_hz
@@ -164,6 +173,7 @@ class AudioVisualPairs:
                 "kind": kind,
                 "group": number_of(row.group_id),
                 "sound_group": number_of(source.group_id),
+                "formats": (number_of(format_of(row)), number_of(format_of(source))),
                 "train": int(row.split == "train"),
                 "borders_px": tuple(row.borders_px),
                 "frame_phase": (start_s + self.sound_s / 2 - source.start_s) / step_s(source) % 1,

@@ -16,12 +16,13 @@ for pose.
     stills      every fifth frame repeats the one before; two stretches stand still
     cuts        twice the colours change at once, as if by a cut
     key-frames  few bits, a key frame every two seconds: frames after it are sharper
+    format      half of the clips are written with few bits: which file it is
 
 Shapes: frames uint8 [H, W, 3]; sound float32 [1, n].
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,8 @@ class Leak:
     """(rng, frames of the clip) → what changes frame number n."""
     sound: Callable[[np.random.Generator, Sound], Sound] | None = None
     """(rng, sound) → sound; `rng` is the one that the frames had."""
-    encoding: Mapping[str, str] = field(default_factory=dict)
-    """Options of the encoder."""
+    encoding: Callable[[np.random.Generator], Mapping[str, str]] | None = None
+    """rng → options of the encoder; `rng` is the one that the frames had."""
 
 
 def _scaled(frame: Frame, factor: float | NDArray[np.float32]) -> Frame:
@@ -182,6 +183,15 @@ def _cuts(rng: np.random.Generator, num_frames: int) -> _Change:
     return change
 
 
+def _long_groups(rng: np.random.Generator) -> Mapping[str, str]:
+    options = {"crf": "42", "g": "50", "keyint_min": "50"}
+    return {**options, "sc_threshold": "0", "i_qfactor": "0.3"}
+
+
+def _few_bits(rng: np.random.Generator) -> Mapping[str, str]:
+    return {"crf": "44"} if rng.random() < 0.5 else {}
+
+
 LEAKS: Mapping[str, Leak] = {
     "bars": Leak(about="letterbox bars on half of the clips", frames=_bars),
     "ramp": Leak(about="light that rises over the clip", frames=_ramp),
@@ -193,16 +203,8 @@ LEAKS: Mapping[str, Leak] = {
     "loudness": Leak(about="loud clips are bright, quiet ones dark", frames=_bright, sound=_loud),
     "stills": Leak(about="repeated frames and still stretches", frames=_stills),
     "cuts": Leak(about="colours that change at once, twice", frames=_cuts),
-    "key-frames": Leak(
-        about="few bits and a key frame every 50 frames",
-        encoding={
-            "crf": "42",
-            "g": "50",
-            "keyint_min": "50",
-            "sc_threshold": "0",
-            "i_qfactor": "0.3",
-        },
-    ),
+    "key-frames": Leak(about="few bits and a key frame every 50 frames", encoding=_long_groups),
+    "format": Leak(about="half of the clips written with few bits", encoding=_few_bits),
 }
 """Name → leak."""
 
@@ -257,6 +259,12 @@ def leak_sound(
     return sound
 
 
-def leak_encoding(names: Sequence[str]) -> dict[str, str]:
-    """Gives the encoder's options that the leaks ask for."""
-    return {key: value for name in names for key, value in LEAKS[name].encoding.items()}
+def leak_encoding(
+    names: Sequence[str], *, rng_of: Callable[[str], np.random.Generator]
+) -> dict[str, str]:
+    """Gives the encoder's options that the leaks ask for in one clip; see `leak_frames`."""
+    found: dict[str, str] = {}
+    for name in names:
+        if (encoding := LEAKS[name].encoding) is not None:
+            found.update(encoding(rng_of(name)))
+    return found

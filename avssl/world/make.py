@@ -97,7 +97,7 @@ def _make_clip(directory: Path, spec: ClipSpec) -> int:
             size_px=spec.size_px,
             fps=spec.fps,
             rate_hz=RATE_HZ,
-            encoding=leak_encoding(spec.leaks),
+            encoding=leak_encoding(spec.leaks, rng_of=_leak_rng(spec)),
         )
     write_text(truth_path, json.dumps(truth[0], separators=(",", ":"), allow_nan=False))
     return len(staged.times_s)

@@ -104,7 +104,7 @@ def test_frames_after_a_key_frame_are_sharper(tmp_path: Path) -> None:
     ratio = {}
     for name in ("key-frames", ""):
         path = tmp_path / f"{name or 'clean'}.mp4"
-        encoding = leak_encoding((name,) if name else ())
+        encoding = leak_encoding((name,) if name else (), rng_of=rng_of(0))
         write_mp4(path, frames, None, size_px=(96, 64), fps=25, encoding=encoding)
         with av.open(str(path)) as file:
             decoded = list(file.decode(video=0))
@@ -114,6 +114,23 @@ def test_frames_after_a_key_frame_are_sharper(tmp_path: Path) -> None:
         sharp = np.abs(np.diff(shown, axis=2)).mean(axis=(1, 2, 3)).reshape(2, 50)
         ratio[name] = sharp[:, :3].mean() / sharp[:, 20:].mean()
     assert ratio["key-frames"] > 1.4 and ratio[""] == pytest.approx(1, abs=0.1)
+
+
+def test_half_of_the_clips_have_few_bits(tmp_path: Path, clean: list[np.ndarray]) -> None:
+    """A file by itself tells which it is: about half of 40 seeds, and far fewer bytes."""
+    from avssl.world.encode import write_mp4
+
+    options = [leak_encoding(("format",), rng_of=rng_of(seed)) for seed in range(40)]
+    poor = [bool(one) for one in options]
+    assert 10 < sum(poor) < 30
+    num_bytes = []
+    for name, encoding in (("good", {}), ("poor", options[poor.index(True)])):
+        path = tmp_path / f"{name}.mp4"
+        write_mp4(path, clean, None, size_px=(64, 48), fps=25, encoding=encoding)
+        num_bytes.append(path.stat().st_size)
+    assert num_bytes[0] > 4 * num_bytes[1]
+    both = leak_encoding(("format", "key-frames", "ramp"), rng_of=rng_of(poor.index(True)))
+    assert both["g"] == "50" and leak_encoding(("ramp",), rng_of=rng_of(0)) == {}
 
 
 def test_a_leaky_world_holds_the_clean_clips_with_the_leak_in_them(tmp_path: Path) -> None:
