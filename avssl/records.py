@@ -173,6 +173,10 @@ class Shortcut:
     sample asks several questions and the probe looks at one, `plan.target["asked"]` says which."""
     cut_share: float = 0.0
     """"content" only: the share of (AUC − ½) that the guard is said to take away; 0 says none."""
+    one_clip: bool = False
+    """The numbers are of one clip alone, also where a sample is a pair, and answers are drawn anew
+    for every sample: probes may then be judged on other samples of the clips they were fitted to,
+    so that a leak of one recording counts too. Where samples are of one clip it is found out."""
 
     def __post_init__(self) -> None:
         if self.kind not in ("bookkeeping", "content"):

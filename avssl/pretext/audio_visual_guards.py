@@ -51,7 +51,31 @@ def probe_loudness(plan: Plan, example: Example) -> NDArray[np.float64]:
     return np.array([level, peak, light, level * light, peak * light])
 
 
+def probe_place(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """How late in its file the sound is, 0–1."""
+    return np.array([float(plan.target["sound_place"])])  # type: ignore[arg-type]
+
+
+def probe_fades(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """How bright the picture is, how the sound swells, dB from its first to its last quarter, and
+    their products: what beginnings and ends look and sound like.
+    """
+    samples = example.arrays["sound"]
+    part = max(1, len(samples) // 4)
+    ends_db = [20 * math.log10(rms(piece) + _TINY) for piece in (samples[:part], samples[-part:])]
+    swells = ends_db[1] - ends_db[0]
+    light = float(measure.brightness(_stills(example)).mean())
+    return np.array([light, swells, abs(swells), light * swells, light * abs(swells)])
+
+
 def probe_format(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """1 if picture and sound are of files of one container, codec and sampling rate."""
+    formats = plan.target["formats"]
+    assert isinstance(formats, tuple)
+    return np.array([float(formats[0] == formats[1])])
+
+
+def probe_device(plan: Plan, example: Example) -> NDArray[np.float64]:
     """Share of the highest quarter of the frequencies, sharpness of the picture, their product."""
     power = np.abs(np.fft.rfft(example.arrays["sound"].astype(np.float64))) ** 2
     high = math.log10((power[-len(power) // 4 :].sum() + _TINY) / (power.sum() + _TINY) + _TINY)
@@ -73,6 +97,7 @@ SHORTCUTS = (
         leak="Sound that starts between two frames is never a positive's: its phase tells.",
         guard="Mismatched sound starts on its own file's frames, as positive sound does.",
         probe=probe_grid,
+        one_clip=True,
         off={"on_grid": False},
     ),
     Shortcut(
@@ -81,6 +106,7 @@ SHORTCUTS = (
         leak="What is heard, or where it begins, differs between the two kinds of pairs.",
         guard="Sound has the same distribution of recordings and places in both kinds of pairs.",
         probe=probe_spectrogram,
+        one_clip=True,
         off={"on_grid": False, "balanced_groups": False},
     ),
     Shortcut(
@@ -89,6 +115,7 @@ SHORTCUTS = (
         leak="Where groups differ in size, small ones are heard more often in mismatched pairs.",
         guard="Partners are drawn so that every group is heard as often as it is seen.",
         probe=probe_recording,
+        one_clip=True,
         off={"balanced_groups": False},
     ),
     Shortcut(
@@ -101,10 +128,36 @@ SHORTCUTS = (
     ),
     Shortcut(
         name="format",
-        kind="content",
-        leak="A device's microphone goes with its camera: bandwidth and sharpness match.",
+        kind="bookkeeping",
+        leak="Files of two formats differ in bandwidth and blocks: two parts of one go together.",
         guard="Partners have the same codec and sampling rate, where two groups have them.",
         probe=probe_format,
         off={"match_format": False},
+    ),
+    Shortcut(
+        name="device",
+        kind="content",
+        leak="A device's microphone goes with its camera: bandwidth and sharpness match.",
+        guard="Partners have the same codec and sampling rate, as far as those tell the device.",
+        probe=probe_device,
+        off={"match_format": False},
+    ),
+    Shortcut(
+        name="place in the file",
+        kind="bookkeeping",
+        leak="Were mismatched sound from elsewhere in its file, fades and jingles would tell.",
+        guard="How late in its file the sound is has one distribution in both kinds of pairs.",
+        probe=probe_place,
+        off={"balanced_places": False},
+    ),
+    Shortcut(
+        name="beginnings and ends",
+        kind="content",
+        leak="Pictures and sound fade in and out together: what begins goes with what begins.",
+        guard="None by default; with `match_place` another file's sound is as late in it. The "
+        "other time of the same file cannot be.",
+        probe=probe_fades,
+        off={"match_place": False},
+        closes={"match_place": True},
     ),
 )

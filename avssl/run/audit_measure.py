@@ -1,29 +1,28 @@
-"""Every shortcut of a task: what the probes tell as the task is set, with the guard off, and on.
+"""What an audit says of one shortcut: as the task is set, with its guard off, and with it on.
 
-`audit` draws the samples of each setting, lets the probes be judged (`avssl.run.audit_probes`),
-measures what a guard takes away, and sets a trained network beside them where there is one.
+Figures count where they are further above ½ than a guess comes (`avssl.run.audit_error`); what a
+guard takes away has an interval.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from avssl.catalog import Catalog
-from avssl.config import TrainConfig
-from avssl.errors import InputError
-from avssl.progress import progress_bar
 from avssl.records import Shortcut
-from avssl.run.audit_network import Beside, compare, network_answers
-from avssl.run.audit_probes import Asked, Judged, classes_of, judge, resampled
-from avssl.run.audit_samples import Drawn, draw
+from avssl.run.audit_error import interval, true_parts
+from avssl.run.audit_halves import Halves
+from avssl.run.audit_network import Beside
+from avssl.run.audit_probes import Judged
 
 NUM_SAMPLES = 4000
+"""Judged samples of a setting, for figures that are to be reported."""
 LEAST_SAMPLES = 100
 ALPHA = 0.05
 """Chance of one false alarm in a whole audit; shared out among its probes (Bonferroni)."""
-_POWER = 0.8
+_TINY = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,7 @@ class Cut:
     """What the task says; 0 where it says none."""
     measured: float
     low: float
-    """Lower end of the 95 % interval, over drawings of clips."""
+    """Lower end of the 95 % interval, over groups of clips."""
     high: float
     """Upper end."""
 
@@ -64,10 +63,17 @@ class Audited:
     """With `Shortcut.closes`, where the task is not set so."""
     settings: Mapping[str, Any]
     """"on", "off", "closed" → the task so set."""
-    deviations: float
-    """How many standard deviations of a guess count."""
-    deviations_found: float
-    """How many are found with a chance of 80 %."""
+    chance: float
+    """Chance with which a guess's figure counts, one-sided."""
+    halves: Halves
+    """The clips that it was fitted to and judged on."""
+    held_out: bool = False
+    """Whether clips of training were asked as held-out ones are."""
+    anew: bool = True
+    """Whether answers are drawn anew for every sample (`audit_plans.drawn_anew`); else they, or
+    which clips are a pair, belong to the clips, and what only names a clip tells them."""
+    num_samples: int = NUM_SAMPLES
+    """Judged samples that were asked for."""
     cut: Cut | None = None
     """None where there is no leak to cut."""
     network: Beside | None = None
@@ -76,21 +82,43 @@ class Audited:
     @property
     def margin(self) -> float:
         """How far above ½ a figure must be to count, at ALPHA over the whole audit."""
-        return self.deviations * self.on.error
+        return self.on.margin(self.chance)
 
     @property
     def detectable(self) -> float:
-        """The figure that would be found with a chance of 80 %."""
-        return 0.5 + self.deviations_found * self.on.error
+        """The figure that would be found with a chance of 80 %; above 1 where none would."""
+        return self.on.found_from(self.chance)
+
+    @property
+    def why_unknown(self) -> str:
+        """Why nothing can be said on these clips; empty where something can."""
+        if self.halves.why_same and not self.anew:
+            return f"its answers belong to the clips, and {self.halves.why_same}"
+        if self.margin >= 0.5:
+            return "no figure would count, so few and so different are the groups of these clips"
+        return ""
 
     def tells(self, judged: Judged | None) -> bool:
         """Whether the probes tell the answer in one setting."""
-        return judged is not None and judged.best - 0.5 > self.deviations * judged.error
+        if judged is None or (self.halves.why_same and not self.anew):
+            return False
+        return judged.best - 0.5 > judged.margin(self.chance) + _TINY
 
     @property
     def leaks(self) -> bool:
         """Whether something tells the answer as the task is set."""
         return self.tells(self.on)
+
+    @property
+    def unbeaten(self) -> bool:
+        """Whether the probe tells something and the network is not shown to know more."""
+        beside = self.network
+        return (
+            self.leaks
+            and beside is not None
+            and beside.network_auc is not None
+            and not beside.beats
+        )
 
     @property
     def fails(self) -> bool:
@@ -99,15 +127,18 @@ class Audited:
             (self.leaks and self.shortcut.kind == "bookkeeping")
             or (self.cut is not None and self.cut.short)
             or (self.network is not None and self.network.worse)
+            or self.unbeaten
         )
 
     @property
     def verdict(self) -> str:
         """In words."""
-        if self.on.error < 1e-9 and self.tells(self.off):
+        if self.on.error < _TINY and self.tells(self.off):
             return "its numbers are all alike: the guard leaves nothing of them"
-        if self.on.error < 1e-9:
+        if self.on.error < _TINY:
             return "nothing to probe: its numbers are all alike on these clips"
+        if self.why_unknown:
+            return f"**cannot be judged**: {self.why_unknown}"
         if not self.leaks:
             return "these probes found nothing"
         return "**leaks**" if self.shortcut.kind == "bookkeeping" else "tells something"
@@ -152,13 +183,16 @@ class Audited:
             "off_fields": dict(one.off),
             "closes": dict(one.closes),
             **{name: value and value.figures() for name, value in judged.items()},
-            "counts_above": 0.5 + self.margin,
-            "detectable": self.detectable,
+            "counts_above": finite(0.5 + self.margin),
+            "detectable": finite(self.detectable),
+            "fitted_to": "the same clips" if self.halves.why_same else "other groups",
+            "answers_drawn_anew": self.anew,
             "leaks": self.leaks,
             "verdict": self.verdict,
             "advice": self.advice,
             "cut": self.cut and {**asdict(self.cut), "short": self.cut.short},
             "network": self.network and {**asdict(self.network), "beats": self.network.beats},
+            "fails": self.fails,
         }
 
 
@@ -171,129 +205,37 @@ def flag(name: str, value: Any) -> str:
     return f"{name} {value}"
 
 
+def finite(value: float) -> float | None:
+    """Gives the value for JSON, which knows no infinity."""
+    return value if np.isfinite(value) else None
+
+
 def num_to_fit(num_samples: int) -> int:
     """Gives how many more samples the classifiers are fitted to: half as many as are judged."""
     return num_samples // 2
 
 
-def audit(
-    task: Any,
-    catalog: Catalog,
-    *,
-    num_samples: int = NUM_SAMPLES,
-    run: TrainConfig | None = None,
-    quiet: bool = True,
-) -> list[Audited]:
-    """Probes every shortcut of a task, as it is set, with the guard off and with it on.
+def cut_of(one: Audited, units: Mapping[str, NDArray[np.int64]]) -> Cut | None:
+    """Measures what the guard takes away, where there is a leak without it.
+
+    The share is a ratio of two figures: how much a sample moves it is linear in how much it moves
+    each, near enough where the leak is well above a guess.
 
     Args:
-        task: set as it would be trained.
-        catalog: the rows that samples are drawn from.
-        num_samples: that are judged, for each setting; half as many more are fitted to.
-        run: a run of the task (of the same settings) whose network is set beside the probes.
-        quiet: no progress bar.
-
-    Raises:
-        InputError: the task lists no shortcut, or answers that are all the same.
+        one: of the audit.
+        units: "on", "off", "closed" → int64 [N], what is independent among its judged samples.
     """
-    shortcuts: Sequence[Shortcut] = task.shortcuts
-    if not shortcuts:
-        raise InputError(f"{task.name}: lists no shortcut, so there is nothing to probe")
-    wanted = [_settings(task, one) for one in shortcuts]
-    asked_in: dict[Any, list[int]] = {}  # a setting that several shortcuts share is drawn once
-    for place, settings in enumerate(wanted):
-        for setting in dict.fromkeys(settings.values()):
-            asked_in.setdefault(setting, []).append(place)
-    num_fit = num_to_fit(num_samples)
-    total = num_samples + num_fit
-    drawn: dict[tuple[Any, int], Drawn] = {}
-    length = total * len(asked_in) + (num_samples if run else 0)
-    with progress_bar("audit", total=length, unit="sample", quiet=quiet) as bar:
-        for setting, places in asked_in.items():
-            bar.say("as set" if setting == task else f"other: {shortcuts[places[0]].name}")
-            probed = [shortcuts[place] for place in places]
-            found = draw(setting, catalog, shortcuts=probed, num_samples=total, bar=bar)
-            drawn.update(zip([(setting, place) for place in places], found, strict=True))
-        answers = None
-        if run is not None and any(one.kind == "content" for one in shortcuts):
-            bar.say("the network")
-            answers = network_answers(run, catalog, num_fit=num_fit, num_samples=total, bar=bar)
-    result = []
-    for place, (shortcut, settings) in enumerate(zip(shortcuts, wanted, strict=True)):
-        asked: dict[str, Asked] = {}
-        judged: dict[str, Judged] = {}
-        for name, setting in settings.items():
-            try:
-                asked[name] = classes_of(drawn[setting, place].answers)
-                judged[name] = judge(asked[name], drawn[setting, place].numbers, num_fit=num_fit)
-            except InputError as error:
-                hint = "; try --split validation" if catalog_of_training(catalog) else ""
-                raise InputError(f"{task.name}, {shortcut.name}: {error}{hint}") from error
-        one = _audited(shortcut, settings, judged, num_probes=2 * len(shortcuts))
-        rows = {name: drawn[settings[name], place].rows[judged[name].places] for name in judged}
-        one = replace(one, cut=_cut(one, rows))
-        if answers is not None and shortcut.kind == "content":
-            on = drawn[settings["on"], place]
-            beside = compare(
-                answers, drawn=on, asked=asked["on"], judged=judged["on"], num_fit=num_fit
-            )
-            one = replace(one, network=beside)
-        result.append(one)
-    return result
-
-
-def catalog_of_training(catalog: Catalog) -> bool:
-    """Whether the rows are those of the training split."""
-    return len(catalog) > 0 and catalog.row(0).split == "train"
-
-
-def _settings(task: Any, shortcut: Shortcut) -> dict[str, Any]:
-    found = {"on": task}
-    if shortcut.off:
-        found["off"] = replace(task, **shortcut.off)
-    if shortcut.closes and (closed := replace(task, **shortcut.closes)) != task:
-        found["closed"] = closed
-    return found
-
-
-def _audited(
-    shortcut: Shortcut,
-    settings: Mapping[str, Any],
-    judged: Mapping[str, Judged],
-    *,
-    num_probes: int,
-) -> Audited:
-    from scipy.stats import norm
-
-    deviations = float(norm.isf(ALPHA / num_probes))
-    return Audited(
-        shortcut=shortcut,
-        on=judged["on"],
-        off=judged.get("off"),
-        closed=judged.get("closed"),
-        settings=settings,
-        deviations=deviations,
-        deviations_found=deviations + float(norm.isf(1 - _POWER)),
-    )
-
-
-def _cut(one: Audited, rows: Mapping[str, Any]) -> Cut | None:
-    """Measures what the guard takes away, where there is a leak without it."""
     name = "closed" if one.closed is not None else "on"
-    with_guard = one.closed or one.on
-    if one.off is None or not one.tells(one.off) or one.settings["off"] == one.settings[name]:
+    guarded, off = one.closed or one.on, one.off
+    if off is None or not one.tells(off) or one.settings["off"] == one.settings[name]:
         return None
-    guarded, without = resampled(
-        [rows[name], rows["off"]],
-        [with_guard.label, one.off.label],
-        [with_guard.sure, one.off.sure],
+    left, whole = guarded.best - 0.5, off.best - 0.5
+    measured = 1 - max(left, 0.0) / whole
+    parts = [
+        -true_parts(guarded.label, guarded.sure) / whole,
+        true_parts(off.label, off.sure) * left / whole**2,
+    ]
+    low, high = interval(
+        measured, np.concatenate(parts), np.concatenate([units[name], units["off"]])
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = 1 - np.maximum(guarded - 0.5, 0) / (without - 0.5)
-    low, high = np.nanquantile(shares[without > 0.5], [0.025, 0.975])
-    return Cut(
-        stated=one.shortcut.cut_share,
-        measured=1 - max(with_guard.best - 0.5, 0.0) / (one.off.best - 0.5),
-        low=float(low),
-        high=float(high),
-    )
+    return Cut(stated=one.shortcut.cut_share, measured=measured, low=low, high=min(high, 1.0))

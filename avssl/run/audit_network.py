@@ -6,7 +6,6 @@ not beat the probe may know no more than the cheat.
 
 import dataclasses
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from avssl.catalog import Catalog
 from avssl.config import TrainConfig, read_config
 from avssl.errors import InputError
 from avssl.progress import Bar
-from avssl.run.audit_probes import Asked, Judged, macro_auc, resampled
+from avssl.run.audit_error import interval, macro_auc, true_parts
+from avssl.run.audit_probes import Asked, Judged
 from avssl.run.audit_samples import Drawn, Maker
 from avssl.run.trained import trained_learner
 
@@ -34,7 +34,7 @@ class Beside:
     network_auc: float | None
     """None where the two cannot be compared."""
     low: float = 0.0
-    """Of the difference to the probe: lower end of its 95 % interval, over drawings of clips."""
+    """Of the difference to the probe: lower end of its 95 % interval, over groups of clips."""
     high: float = 0.0
     """Upper end."""
     why_not: str = ""
@@ -89,9 +89,9 @@ def network_answers(
 
     Args:
         config: of the run.
-        catalog: the rows that samples are drawn from.
-        num_fit: samples that the probes were fitted to; the network is not asked about them.
-        num_samples: samples in all.
+        catalog: the clips that the probes are judged on.
+        num_fit: number of the first sample: those before it, the probes were fitted to.
+        num_samples: that are judged.
         bar: is moved on by one a sample.
 
     Returns:
@@ -102,10 +102,11 @@ def network_answers(
     """
     learner, _ = trained_learner(config)
     sure, labels = [], []
-    with torch.random.fork_rng(), Maker(config.task, catalog, num_samples=num_samples) as maker:
+    made = Maker(config.task, catalog, num_samples=num_samples, first=num_fit)
+    with torch.random.fork_rng(), made as maker:
         torch.manual_seed(0)  # what a task draws on the device
-        for start in range(num_fit, num_samples, _BATCH):
-            numbers = range(start, min(start + _BATCH, num_samples))
+        for start in range(num_fit, num_fit + num_samples, _BATCH):
+            numbers = range(start, min(start + _BATCH, num_fit + num_samples))
             arrays = [maker.example(number)[1].arrays for number in numbers]
             batch = {
                 name: torch.from_numpy(np.stack([one[name] for one in arrays]))
@@ -143,7 +144,13 @@ def _shares(
 
 
 def compare(
-    answers: Answers | str, *, drawn: Drawn, asked: Asked, judged: Judged, num_fit: int
+    answers: Answers | str,
+    *,
+    drawn: Drawn,
+    asked: Asked,
+    judged: Judged,
+    num_fit: int,
+    units: NDArray[np.int64],
 ) -> Beside:
     """Compares a network with the better probe of a shortcut.
 
@@ -153,6 +160,7 @@ def compare(
         asked: the answers as classes.
         judged: what the probes made of it.
         num_fit: samples that the probes were fitted to.
+        units: int64 [N], see `against`.
     """
     if isinstance(answers, str):
         return Beside(network_auc=None, why_not=answers)
@@ -172,22 +180,18 @@ def compare(
     sure = np.stack(
         [shares[:, pairs[0, pairs[1] == k]].sum(axis=1) for k in range(len(judged.names))], axis=1
     )
-    return against(sure, judged=judged, rows=drawn.rows[judged.places])
+    return against(sure, judged=judged, units=units)
 
 
-def against(
-    sure: NDArray[np.float64], *, judged: Judged, rows: Sequence[int] | NDArray[np.int64]
-) -> Beside:
+def against(sure: NDArray[np.float64], *, judged: Judged, units: NDArray[np.int64]) -> Beside:
     """Gives the network's figure and the interval of its difference to the better probe's.
 
     Args:
         sure: float64 [N, K], the network's, for the samples and classes of `judged`.
         judged: the probes.
-        rows: clip of each sample, [N].
+        units: int64 [N], what is independent among the samples: the group of each.
     """
-    clips = np.asarray(rows)
-    network, probe = resampled(
-        [clips, clips], [judged.label, judged.label], [sure, judged.sure]
-    )  # both on the same drawings
-    low, high = np.nanquantile(network - probe, [0.025, 0.975])
-    return Beside(network_auc=macro_auc(judged.label, sure), low=float(low), high=float(high))
+    network = macro_auc(judged.label, sure)
+    parts = true_parts(judged.label, sure) - true_parts(judged.label, judged.sure)
+    low, high = interval(network - judged.best, parts, units)
+    return Beside(network_auc=network, low=low, high=high)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl import __version__
-from avssl.catalog import Catalog
 from avssl.errors import AvsslError
 from avssl.files import replacing, write_text
 from avssl.run.audit_measure import Audited, num_to_fit
@@ -40,7 +39,6 @@ class Sheet:
 
 def write_pictures(
     found: Sequence[Audited],
-    catalog: Catalog,
     out: Path,
     *,
     facts: Mapping[str, Any],
@@ -53,7 +51,6 @@ def write_pictures(
 
     Args:
         found: the audit.
-        catalog: the rows that it drew from.
         out: the audit's JSON; the others are named after it.
         facts: what the page says at its top: task, data, split, run.
         notes: lines for the page.
@@ -61,7 +58,6 @@ def write_pictures(
         num_samples: that were judged in each setting.
         media: draw sheets; without, the page holds no frame of the data.
     """
-    total = num_samples + num_to_fit(num_samples)
     sheets: list[Sheet] = []
     problem = ""
     try:
@@ -70,7 +66,7 @@ def write_pictures(
             shown = one.shortcut.probe, one.shortcut.answer, one.settings.get(_told_in(one))
             sheet = None
             if shown not in known:  # two shortcuts with one probe show the same pictures
-                sheet = contact_sheet(one, catalog, num_samples=total)
+                sheet = contact_sheet(one, num_samples=num_samples)
             known.add(shown)
             sheets += [] if sheet is None else [sheet]
     except (AvsslError, OSError) as error:  # the table is there: pictures are not worth failing for
@@ -90,13 +86,12 @@ def _told_in(one: Audited) -> str:
     return "on" if one.leaks else "off" if one.tells(one.off) else ""
 
 
-def contact_sheet(one: Audited, catalog: Catalog, *, num_samples: int) -> Sheet | None:
+def contact_sheet(one: Audited, *, num_samples: int) -> Sheet | None:
     """Draws the samples where the better probe is surest of each class.
 
     Args:
         one: of the audit.
-        catalog: the rows that it drew from.
-        num_samples: drawn in each setting, with those that the probes were fitted to.
+        num_samples: that were judged in each setting.
 
     Returns:
         The sheet, or None where nothing is told in any setting or samples hold no pictures.
@@ -106,7 +101,9 @@ def contact_sheet(one: Audited, catalog: Catalog, *, num_samples: int) -> Sheet 
     if not name or judged is None:
         return None
     setting = one.settings[name]
-    with Maker(setting, catalog, num_samples=num_samples) as maker:
+    first = num_to_fit(num_samples)
+    clips = one.halves.judged
+    with Maker(setting, clips, num_samples=num_samples, first=first) as maker:
         rows = []
         for k in _shown_classes(judged.sure):
             tiles = []

@@ -3,7 +3,7 @@
 The measure is the area under the ROC curve: for two classes that of the second, for more the mean
 of every class against the others. Answers of any kind become classes first (`classes_of`).
 
-Shapes: N samples, K classes, k numbers of a probe, R resamplings.
+Shapes: N samples, K classes, k numbers of a probe.
 """
 
 import warnings
@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import InputError
+from avssl.run import audit_error
+from avssl.run.audit_error import group_error, guess_error, guess_parts, macro_auc
 
 MOST_CLASSES = 16
 """More than these are put together: 60 trees for each of 1000 permutations take minutes, and there
 would be four samples of each."""
 LEAST_FITTED, LEAST_JUDGED = 4, 8
 """A class with fewer samples is left out."""
-NUM_RESAMPLED = 400
-_LEAST_CLIPS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,48 +78,6 @@ def classes_of(answers: Sequence[Any]) -> Asked:
     return Asked(label=label.astype(np.int64), names=names, is_classes=False)
 
 
-def macro_auc(label: NDArray[np.int64], sure: NDArray[np.float64]) -> float:
-    """Gives the mean over K classes of the area under the curve of each against the others.
-
-    Args:
-        label: int64 [N], 0 … K - 1, each class at least once.
-        sure: float64 [N, K], larger where the class is likelier.
-    """
-    from scipy.stats import rankdata
-
-    ranks, ones = rankdata(sure, axis=0), _one_hot(label, sure.shape[1])
-    num = ones.sum(axis=0)
-    return float(
-        (((ranks * ones).sum(axis=0) - num * (num + 1) / 2) / (num * (len(label) - num))).mean()
-    )
-
-
-def guess_error(label: NDArray[np.int64], sure: NDArray[np.float64]) -> float:
-    """Gives the standard deviation of `macro_auc` over all orders of the labels.
-
-    It is a sum of one entry a sample, W[i, label[i]], so its variance over permutations is that of
-    Hoeffding (1951): Σ d² / (N - 1) with d the doubly centred entries. Exact for any number of
-    classes, and with ties; for two classes without ties it is Mann and Whitney's
-    (n₁ + n₀ + 1) / 12 n₁ n₀.
-
-    Args:
-        label: int64 [N], 0 … K - 1, each class at least once.
-        sure: float64 [N, K].
-    """
-    from scipy.stats import rankdata
-
-    total, count = sure.shape
-    num = _one_hot(label, count).sum(axis=0)
-    entry = rankdata(sure, axis=0) / (num * (total - num)) / count
-    by_sample = entry @ num / total
-    centred = entry - by_sample[:, None] - entry.mean(axis=0) + by_sample.mean()
-    return float(np.sqrt((centred**2 @ num).sum() / (total - 1)))
-
-
-def _one_hot(label: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    return (label[:, None] == np.arange(count)).astype(np.float64)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Judged:
     """What the classifiers made of one shortcut's numbers, on samples they were not fitted to."""
@@ -129,7 +87,14 @@ class Judged:
     small_auc: float
     """Of gradient-boosted shallow trees."""
     error: float
-    """Standard deviation that a guess's figure has; the larger of the two."""
+    """Standard deviation of a guess's figure where answers are drawn anew for every sample; the
+    larger of the two classifiers'."""
+    grouped: float = 0.0
+    """The same of the better classifier, where samples of one group are alike; 0: not asked."""
+    freedom: float = 0.0
+    """Degrees of freedom of `grouped`."""
+    num_groups: int = 0
+    """Groups of the samples that were judged."""
     num_numbers: int
     """Numbers that the probe gives."""
     names: tuple[str, ...]
@@ -142,6 +107,18 @@ class Judged:
     """float64 [N, K]: how sure the trees are."""
     places: NDArray[np.int64]
     """int64 [N]: which of the samples drawn each is."""
+
+    def margin(self, chance: float) -> float:
+        """Gives how far above ½ a guess's figure comes with a chance; see `audit_error.margin`."""
+        return audit_error.margin(
+            chance, error=self.error, grouped=self.grouped, freedom=self.freedom
+        )
+
+    def found_from(self, chance: float) -> float:
+        """Gives the figure from which on it is above `margin` in four of five audits."""
+        return 0.5 + audit_error.found_from(
+            chance, error=self.error, grouped=self.grouped, freedom=self.freedom
+        )
 
     @property
     def best(self) -> float:
@@ -159,6 +136,9 @@ class Judged:
             "linear_auc": self.linear_auc,
             "small_auc": self.small_auc,
             "error": self.error,
+            "error_over_groups": self.grouped if np.isfinite(self.grouped) else None,
+            "degrees_of_freedom": self.freedom,
+            "num_groups": self.num_groups,
             "num_samples": len(self.label),
             "num_numbers": self.num_numbers,
             "classes": list(self.names),
@@ -166,7 +146,13 @@ class Judged:
         }
 
 
-def judge(asked: Asked, numbers: NDArray[np.float64], *, num_fit: int) -> Judged:
+def judge(
+    asked: Asked,
+    numbers: NDArray[np.float64],
+    *,
+    num_fit: int,
+    groups: NDArray[np.int64] | None = None,
+) -> Judged:
     """Fits both classifiers to the first `num_fit` samples and judges them on the others.
 
     No folds: those are fitted to one another's samples, and the error of their AUC is up to one and
@@ -176,6 +162,8 @@ def judge(asked: Asked, numbers: NDArray[np.float64], *, num_fit: int) -> Judged
         asked: the answers of N samples.
         numbers: float64 [N, k], what the probe gave.
         num_fit: of the N.
+        groups: int64 [N], the group of each sample's clip; samples of one group are taken to be
+            alike, and none should be on both sides. None: every answer is drawn anew.
 
     Raises:
         InputError: fewer than two classes have enough samples.
@@ -193,7 +181,7 @@ def judge(asked: Asked, numbers: NDArray[np.float64], *, num_fit: int) -> Judged
     if len(kept) < 2:
         raise InputError(
             f"{len(kept)} of {count} answers with {LEAST_FITTED} samples to fit and {LEAST_JUDGED} "
-            "to judge; use more --samples"
+            "to judge; use more --samples, or more videos"
         )
     order = np.full(count, -1)
     order[kept] = np.arange(len(kept))
@@ -211,10 +199,21 @@ def judge(asked: Asked, numbers: NDArray[np.float64], *, num_fit: int) -> Judged
             model.fit(numbers[first], label[first])
         sure.append(np.asarray(model.predict_proba(numbers[rest]), dtype=np.float64))
     truth = label[rest].astype(np.int64)
+    figures = [macro_auc(truth, one) for one in sure]
+    errors = [guess_error(truth, one) for one in sure]
+    # trees that were given too little say the same of all: no spread to be learned from them
+    better = sure[max((0, 1), key=lambda k: (errors[k] > 0, figures[k]))]
+    grouped, freedom, num_groups = 0.0, 0.0, 0
+    if groups is not None:
+        grouped, freedom = group_error(guess_parts(truth, better), groups[rest])
+        num_groups = len(np.unique(groups[rest]))
     return Judged(
-        linear_auc=macro_auc(truth, sure[0]),
-        small_auc=macro_auc(truth, sure[1]),
-        error=max(guess_error(truth, one) for one in sure),
+        linear_auc=figures[0],
+        small_auc=figures[1],
+        error=max(errors),
+        grouped=grouped,
+        freedom=freedom,
+        num_groups=num_groups,
         num_numbers=numbers.shape[1],
         names=tuple(asked.names[k] for k in kept),
         label=truth,
@@ -222,60 +221,3 @@ def judge(asked: Asked, numbers: NDArray[np.float64], *, num_fit: int) -> Judged
         small=sure[1],
         places=rest,
     )
-
-
-def resampled(
-    units: Sequence[NDArray[np.int64]],
-    label: Sequence[NDArray[np.int64]],
-    sure: Sequence[NDArray[np.float64]],
-    *,
-    num: int = NUM_RESAMPLED,
-    seed: int = 0,
-) -> list[NDArray[np.float64]]:
-    """Gives `macro_auc` of several settings, each on the same `num` drawings of clips.
-
-    Samples of one clip are alike: clips are drawn, not samples, where there are ten or more. A pair
-    of settings on the same clips is compared on the same drawings.
-
-    Args:
-        units: for each setting, the clip of each sample, int64 [N].
-        label: for each setting int64 [N].
-        sure: for each setting float64 [N, K].
-        num: drawings.
-        seed: of the drawings.
-
-    Returns:
-        For each setting float64 [R]; NaN where a drawing has no sample of any class.
-    """
-    rng = np.random.default_rng(seed)
-    clips = np.unique(np.concatenate(units))
-    if len(clips) < _LEAST_CLIPS:
-        same = len({len(one) for one in units}) == 1
-        drawn = [rng.multinomial(len(one), np.full(len(one), 1 / len(one)), num) for one in units]
-        weights = [drawn[0]] * len(drawn) if same else drawn
-    else:
-        times = rng.multinomial(len(clips), np.full(len(clips), 1 / len(clips)), num)
-        weights = [times[:, np.searchsorted(clips, one)] for one in units]
-    return [
-        _weighted(one, two, weight) for one, two, weight in zip(label, sure, weights, strict=True)
-    ]
-
-
-def _weighted(
-    label: NDArray[np.int64], sure: NDArray[np.float64], weight: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Gives the macro AUC with samples counted as often as `weight`, int64 [R, N], says."""
-    columns = []
-    for k in range(sure.shape[1]):
-        order = np.argsort(sure[:, k], kind="stable")
-        starts = np.unique(sure[order, k], return_index=True)[1]
-        one = np.add.reduceat(weight[:, order] * (label == k)[order], starts, axis=1)
-        other = np.add.reduceat(weight[:, order] * (label != k)[order], starts, axis=1)
-        below = np.cumsum(other, axis=1) - 0.5 * other
-        pairs = one.sum(axis=1) * other.sum(axis=1)
-        columns.append(
-            np.where(pairs > 0, (below * one).sum(axis=1) / np.maximum(pairs, 1), np.nan)
-        )
-    found, there = np.array(columns), ~np.isnan(columns)
-    total = np.where(there, found, 0).sum(axis=0)
-    return np.where(there.any(axis=0), total / np.maximum(there.sum(axis=0), 1), np.nan)

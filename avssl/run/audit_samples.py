@@ -49,29 +49,59 @@ class Drawn:
     """float64 [N, k]."""
     rows: NDArray[np.int64]
     """int64 [N]: row of the catalogue of each sample's first span."""
+    groups: NDArray[np.int64]
+    """int64 [N]: number of that row's group, the same for all settings that one catalogue is asked
+    about."""
     asked: NDArray[np.int64]
     """int64 [N]: which question of the sample it is; 0 where it asks one."""
 
+    def __add__(self, other: "Drawn") -> "Drawn":
+        """Gives the samples of both, in this order; groups of the two are not the same."""
+        return Drawn(
+            answers=self.answers + other.answers,
+            numbers=np.concatenate([self.numbers, other.numbers]),
+            rows=np.concatenate([self.rows, other.rows]),
+            groups=np.concatenate([self.groups, other.groups]),
+            asked=np.concatenate([self.asked, other.asked]),
+        )
+
 
 class Maker:
-    """Makes the samples of one setting by their numbers."""
+    """Makes the samples of one setting by their numbers.
 
-    def __init__(self, task: Any, catalog: Catalog, *, num_samples: int, seed: int = SEED) -> None:
-        self.task, self.catalog, self._seed = task, catalog, seed
+    Args:
+        task: set as it is to be judged.
+        catalog: the rows that samples are drawn from.
+        num_samples: how many there are.
+        seed: of the samples.
+        first: number of the first of them; other numbers are other samples.
+    """
+
+    def __init__(
+        self,
+        task: Any,
+        catalog: Catalog,
+        *,
+        num_samples: int,
+        seed: int = SEED,
+        first: int = 0,
+    ) -> None:
+        self.task, self.catalog, self._seed, self._first = task, catalog, seed, first
         # With replacement: were every clip shown once, one that was heard with its own picture in
         # four folds could only be a mismatch in the fifth, and the classifiers would tell less
         # than nothing.
-        self._rows = np.random.default_rng(seed).choice(task.items(catalog), num_samples)
+        rng = np.random.default_rng((seed, first) if first else seed)
+        self._rows = rng.choice(task.items(catalog), num_samples)
         self._fetcher: Any = None
 
     def row(self, number: int) -> int:
         """Gives the row of the catalogue that sample `number` is drawn of."""
-        return int(self._rows[number])
+        return int(self._rows[number - self._first])
 
     def plan(self, number: int) -> Plan:
         """Plans sample `number`; nothing is decoded."""
         plan_rng, _ = sample_rng(self._seed, 0, number).spawn(2)
-        return self.task.sample(self.catalog, int(self._rows[number]), plan_rng)
+        return self.task.sample(self.catalog, self.row(number), plan_rng)
 
     def example(self, number: int) -> tuple[Plan, Example]:
         """Makes sample `number`."""
@@ -79,7 +109,7 @@ class Maker:
             self.task,
             self.catalog,
             self._open,
-            index=int(self._rows[number]),
+            index=self.row(number),
             rng=sample_rng(self._seed, 0, number),
         )
 
@@ -119,6 +149,18 @@ def answer_of(shortcut: Shortcut, task: Any) -> Callable[[Plan, Example], Any]:
     return label
 
 
+def planned_answer(answer: Callable[[Plan, Example], Any], plan: Plan) -> Any:
+    """Gives the answer that a plan alone says; None where pictures or sound are looked at."""
+    try:
+        return answer(plan, _unseen())
+    except _NeedsPicturesError:
+        return None
+
+
+def _unseen() -> Example:
+    return Example(arrays=_Unseen())
+
+
 def draw(
     task: Any,
     catalog: Catalog,
@@ -126,6 +168,7 @@ def draw(
     shortcuts: Sequence[Shortcut],
     num_samples: int,
     seed: int = SEED,
+    first: int = 0,
     bar: Bar | None = None,
 ) -> list[Drawn]:
     """Draws samples and asks the probe of each shortcut.
@@ -138,6 +181,7 @@ def draw(
         shortcuts: whose probes are asked.
         num_samples: N.
         seed: of the samples.
+        first: number of the first of them, see `Maker`.
         bar: is moved on by one a sample.
 
     Raises:
@@ -149,13 +193,13 @@ def draw(
     which = np.zeros((len(shortcuts), num_samples), dtype=np.int64)
     rows = np.zeros(num_samples, dtype=np.int64)
     decoded = False
-    with Maker(task, catalog, num_samples=num_samples, seed=seed) as maker:
+    with Maker(task, catalog, num_samples=num_samples, seed=seed, first=first) as maker:
         for number in range(num_samples):
             while True:
                 if decoded:
-                    plan, example = maker.example(number)
+                    plan, example = maker.example(first + number)
                 else:
-                    plan, example = maker.plan(number), Example(arrays=_Unseen())
+                    plan, example = maker.plan(first + number), _unseen()
                 try:
                     said = [
                         (answer(plan, example), np.asarray(one.probe(plan, example), dtype=float))
@@ -167,15 +211,23 @@ def draw(
             for place, (answer, found) in enumerate(said):
                 which[place, number] = plan.target.get("asked", 0)
                 if found.ndim == 2:  # one of its questions, so that samples stay independent
-                    which[place, number] = maker.which(number, len(found))
+                    which[place, number] = maker.which(first + number, len(found))
                     answer = np.asarray(answer)[which[place, number]]
                     found = found[which[place, number]]
                 answers[place].append(answer.item() if isinstance(answer, np.generic) else answer)
                 numbers[place].append(found)
-            rows[number] = plan.spans[0].row if plan.spans else number
+            rows[number] = plan.spans[0].row if plan.spans else maker.row(first + number)
             if bar is not None:
                 bar.advance()
+    names = np.asarray(catalog.column("group_id"), dtype=object).astype(str)
+    groups = np.unique(names, return_inverse=True)[1][rows]
     return [
-        Drawn(answers=one, numbers=np.stack(found), rows=rows, asked=asked)
-        for one, found, asked in zip(answers, numbers, which, strict=True)
+        Drawn(
+            answers=answers[place],
+            numbers=np.stack(numbers[place]),
+            rows=rows,
+            groups=groups,
+            asked=which[place],
+        )
+        for place in range(len(shortcuts))
     ]

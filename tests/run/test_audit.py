@@ -15,7 +15,7 @@ from avssl.cli import main
 from avssl.errors import InputError
 from avssl.records import Example, Plan, Shortcut
 from avssl.run.audit import notes, table
-from avssl.run.audit_measure import audit
+from avssl.run.audit_ask import audit
 from avssl.run.audit_pictures import contact_sheet
 from avssl.run.audit_samples import draw
 
@@ -117,14 +117,14 @@ def test_planted_leaks_are_found_and_guards_close_them(catalog: Catalog) -> None
     assert "on 800 samples a setting" in shown and "60% stated, " in shown
     assert "these probes found nothing" in table([clean])
     assert [line.partition(":")[0] for line in notes([clean, open_, bright])] == ["phase", "light"]
-    sheet = contact_sheet(open_, catalog, num_samples=1200)
+    sheet = contact_sheet(open_, num_samples=800)
     assert (
         sheet is not None
         and sheet.image.dtype == np.uint8
         and "as the task is set" in sheet.caption
     )
-    assert contact_sheet(content, catalog, num_samples=1200) is not None  # the guard off
-    kept_out = contact_sheet(clean, catalog, num_samples=1200)
+    assert contact_sheet(content, num_samples=800) is not None  # the guard off
+    kept_out = contact_sheet(clean, num_samples=800)
     assert kept_out is not None and "with the guard off" in kept_out.caption
 
 
@@ -140,7 +140,7 @@ def test_numbers_that_never_change_are_no_pass(catalog: Catalog) -> None:
     task = with_shortcuts(dataclasses.replace(PHASE, probe=nothing, off={}))
     (one,) = audit(task(), catalog, num_samples=200)
     assert not one.leaks and one.off is None and one.cut is None
-    assert "all alike" in one.verdict and contact_sheet(one, catalog, num_samples=300) is None
+    assert "all alike" in one.verdict and contact_sheet(one, num_samples=200) is None
 
 
 def test_a_guard_may_leave_nothing_to_tell(catalog: Catalog) -> None:

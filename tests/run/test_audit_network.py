@@ -10,7 +10,7 @@ from avssl.catalog import Catalog
 from avssl.errors import InputError
 from avssl.records import Shortcut
 from avssl.run.audit import notes, table
-from avssl.run.audit_measure import audit
+from avssl.run.audit_ask import audit
 from avssl.run.audit_network import Answers, against, compare, read_run
 from avssl.run.audit_probes import Judged, classes_of, judge
 from avssl.run.audit_samples import Drawn
@@ -29,6 +29,7 @@ def nine() -> tuple[Drawn, Judged]:
         answers=(label // 3).tolist(),
         numbers=numbers,
         rows=rng.integers(0, 40, NUM),
+        groups=rng.integers(0, 40, NUM),
         asked=np.zeros(NUM, np.int64),
     )
     return drawn, judge(classes_of(drawn.answers), numbers, num_fit=NUM_FIT)
@@ -48,7 +49,9 @@ def test_classes_of_the_network_are_put_together_as_the_probe_asks(
     drawn, judged = nine
     asked = classes_of(drawn.answers)
     label = np.random.default_rng(0).integers(0, 9, NUM)[NUM_FIT:]  # as in `nine`
-    how: dict[str, Any] = {"drawn": drawn, "asked": asked, "judged": judged, "num_fit": NUM_FIT}
+    units = drawn.groups[judged.places]
+    how: dict[str, Any] = {"drawn": drawn, "asked": asked, "judged": judged, "units": units}
+    how["num_fit"] = NUM_FIT
     good = compare(says(label, doubt=1.0), **how)
     assert good.beats and good.network_auc is not None and good.network_auc > 0.95
     assert good.low < good.network_auc - judged.best < good.high
@@ -64,7 +67,7 @@ def test_classes_of_the_network_are_put_together_as_the_probe_asks(
 
 def test_the_same_answers_are_no_better(nine: tuple[Drawn, Judged]) -> None:
     drawn, judged = nine
-    same = against(judged.sure, judged=judged, rows=drawn.rows[judged.places])
+    same = against(judged.sure, judged=judged, units=drawn.groups[judged.places])
     assert same.network_auc == pytest.approx(judged.best) and (same.low, same.high) == (0, 0)
     assert not same.beats and not same.worse
 
@@ -94,8 +97,11 @@ def test_a_trained_network_beats_one_pixel_but_not_the_whole_answer(
     assert pixel.network is not None and pixel.network.beats and not pixel.fails
     # the noise of one pixel is 30 levels, the answer 40: Φ(4 / 3 √½)
     assert pixel.on.linear_auc == pytest.approx(0.827, abs=0.07)
-    assert whole.network is not None and not whole.network.beats
-    assert row.network is not None and row.network.network_auc is None
+    # a probe that the network is not shown to beat: exit code 1, whether it is worse or as good
+    assert whole.network is not None and not whole.network.beats and whole.unbeaten and whole.fails
+    assert not dataclasses.replace(whole, network=None).fails
+    assert "**does not beat the probe**" in table([whole])
+    assert row.network is not None and row.network.network_auc is None and not row.fails
     assert "the network answers another question" in table([pixel, whole, row])
     assert any(line.startswith("both halves: network") for line in notes([whole]))
     with pytest.raises(InputError, match="a run of toy"):

@@ -8,15 +8,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from avssl.errors import InputError
-from avssl.run.audit_probes import (
-    MOST_CLASSES,
-    Asked,
-    classes_of,
-    guess_error,
-    judge,
-    macro_auc,
-    resampled,
-)
+from avssl.run.audit_error import guess_error, macro_auc
+from avssl.run.audit_probes import MOST_CLASSES, Asked, classes_of, judge
 
 
 def asked_of(label: np.ndarray) -> Asked:
@@ -97,39 +90,3 @@ def test_an_eight_way_leak_is_found_and_rare_classes_are_left_out() -> None:
     assert np.array_equal(label[one.places], one.label)
     with pytest.raises(InputError, match="use more --samples"):
         judge(asked_of(np.arange(12)), rng.normal(size=(12, 2)), num_fit=4)
-
-
-def test_drawings_of_clips_spread_as_the_clips_do() -> None:
-    """Where each clip has one kind of answer and one number, samples of it are one."""
-    rng = np.random.default_rng(3)
-    num_clips, each = 60, 10
-    label = np.repeat(rng.integers(0, 2, num_clips), each)
-    number = np.repeat(rng.normal(size=num_clips), each) + label
-    sure = np.stack([-number, number], axis=1)
-    clip = np.repeat(np.arange(num_clips), each)
-    (found,) = resampled([clip], [label], [sure])
-    assert found.mean() == pytest.approx(macro_auc(label, sure), abs=0.01)
-    # as a bootstrap of the 60 clips themselves, by the public library
-    small = [
-        roc_auc_score(label[::each][drawn], number[::each][drawn])
-        for drawn in rng.integers(0, num_clips, (250, num_clips))
-    ]
-    assert found.std() == pytest.approx(np.std(small), rel=0.2)
-    (as_samples,) = resampled([np.zeros(len(label), int)], [label], [sure])  # one clip only
-    assert as_samples.std() < 0.6 * found.std()
-    same, again = resampled([clip, clip], [label, label], [sure, sure])
-    assert np.array_equal(same, again)  # compared on the same drawings
-
-
-@pytest.mark.parametrize("count", [2, 4])
-def test_counted_twice_is_being_there_twice(count: int) -> None:
-    from avssl.run.audit_probes import _weighted
-
-    rng = np.random.default_rng(4)
-    label = np.r_[np.arange(count), rng.integers(0, count, 30)]
-    sure = np.round(rng.random((len(label), count)), 1)
-    weight = rng.integers(1, 4, (3, len(label)))
-    found = _weighted(label, sure, weight)
-    for row in range(3):
-        repeated = np.repeat(np.arange(len(label)), weight[row])
-        assert found[row] == pytest.approx(macro_auc(label[repeated], sure[repeated]))
