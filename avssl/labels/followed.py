@@ -31,7 +31,8 @@ def has_people(row: ClipRow) -> bool:
     keys = {"keypoints_px", "visibility", "boxes_px"}
     return (
         isinstance(people, list)
-        and any(isinstance(one, dict) and keys <= one.keys() for one in people)
+        and bool(people)
+        and all(isinstance(one, dict) and keys <= one.keys() for one in people)
         and all(name in row.labels for name in ("fps", "width_px", "height_px"))
     )
 

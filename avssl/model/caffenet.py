@@ -24,6 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from avssl.errors import InputError
+
 SIZES = {"caffenet": (227, 4), "caffenet-96": (96, 4), "caffenet-64": (64, 2)}
 """Name → (side of the pictures in px, stride of conv1)."""
 
@@ -68,6 +70,7 @@ class CaffeNet(nn.Module):
         self.conv5 = _stage(nn.Conv2d(384, 256, 3, padding=1, groups=2), 256, batch_norm=batch_norm)
         self.pool5 = nn.MaxPool2d(3, 2)
         self.pooled_px = _pooled_px(size_px, stride)
+        self.least_px = 11 + 14 * stride  # 15, 7, 3, 1 px after conv1 and the three pools
         self.fc6 = _stage(nn.Linear(256 * self.pooled_px**2, 4096), 4096, batch_norm=batch_norm)
         self.fc7 = _stage(nn.Linear(4096, 4096), 4096, batch_norm=batch_norm)
         self.dropout = nn.Identity() if batch_norm else nn.Dropout(0.5)
@@ -80,6 +83,11 @@ class CaffeNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Takes normalised [batch, 3, size, size] to fc7 [batch, 4096] and the maps by name."""
+        if min(x.shape[-2:]) < self.least_px:
+            raise InputError(
+                f"CaffeNet: pictures of {x.shape[-1]} x {x.shape[-2]} px, of which its three pools "
+                f"leave nothing; give {self.least_px} px or more, or another network"
+            )
         conv1 = self.conv1(x)
         conv2 = self.conv2(self.pool1(conv1))
         conv3 = self.conv3(self.pool2(conv2))

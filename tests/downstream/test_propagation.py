@@ -184,6 +184,9 @@ def test_known_joints_of_a_clip(make_row) -> None:
     assert has_people(row) and not has_people(make_row()) and not has_people(
         make_row(labels={"people": [{"box": 1}]})
     )  # fmt: skip
+    known = world_labels(30)
+    half = {**known, "people": [*known["people"], {"box": 1}]}  # of one person nothing is known
+    assert not has_people(make_row(labels=half))
     hidden = people_of(row, [2.0, 2.2])  # frames 5 and 7 of the video
     (person,) = hidden
     assert person.points_px[:, 0].tolist() == [[30.5, 40.5], [34.5, 40.5]]

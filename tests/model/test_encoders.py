@@ -103,6 +103,17 @@ def test_caffenet_is_the_published_net() -> None:
     }
 
 
+@pytest.mark.parametrize(("name", "least_px"), [("caffenet-96-bn", 67), ("caffenet-64-bn", 39)])
+def test_caffenets_refuse_pictures_of_which_nothing_is_left(name: str, least_px: int) -> None:
+    encoder = build_encoder(name, seed=0).eval()
+    with torch.no_grad():
+        assert (
+            encoder(torch.zeros(1, 3, least_px, 2 * least_px, dtype=torch.uint8)).isfinite().all()
+        )
+        with pytest.raises(InputError, match=rf"of 200 x {least_px - 1} px.*give {least_px} px"):
+            encoder(torch.zeros(1, 3, least_px - 1, 200, dtype=torch.uint8))
+
+
 @pytest.mark.parametrize(("name", "inputs"), [("caffenet-96", 256), ("caffenet-64", 4 * 256)])
 def test_caffenets_of_patches_differ_in_what_fc6_takes(name: str, inputs: int) -> None:
     small, large = (build_encoder(one, seed=0).network for one in (name, "caffenet"))
