@@ -47,7 +47,10 @@ class Cut:
         """For the table."""
         said = f"{self.stated:.0%} stated, " if self.stated else ""
         end = ": **less than stated**" if self.short else ""
-        return f"{said}{self.measured:.0%} ({self.low:.0%} to {self.high:.0%}){end}"
+        measured, low, high = (
+            f"{round(share, 2) + 0.0:.0%}" for share in (self.measured, self.low, self.high)
+        )  # + 0.0: no "-0%"
+        return f"{said}{measured} ({low} to {high}){end}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +142,8 @@ class Audited:
             return "nothing to probe: its numbers are all alike on these clips"
         if self.why_unknown:
             return f"**cannot be judged**: {self.why_unknown}"
+        if not self.leaks and self.on.best - 0.5 > self.on.guess(self.chance) + _TINY:
+            return f"no more than {self.on.num_groups} groups may show by chance"
         if not self.leaks:
             return "these probes found nothing"
         return "**leaks**" if self.shortcut.kind == "bookkeeping" else "tells something"

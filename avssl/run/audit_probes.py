@@ -108,6 +108,10 @@ class Judged:
     places: NDArray[np.int64]
     """int64 [N]: which of the samples drawn each is."""
 
+    def guess(self, chance: float) -> float:
+        """Gives the same as `margin`, were answers drawn anew for every sample."""
+        return audit_error.margin(chance, error=self.error, grouped=0.0, freedom=0.0)
+
     def margin(self, chance: float) -> float:
         """Gives how far above ½ a guess's figure comes with a chance; see `audit_error.margin`."""
         return audit_error.margin(

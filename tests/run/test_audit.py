@@ -159,7 +159,7 @@ def test_samples_are_the_same_every_time_and_labels_must_vary(catalog: Catalog) 
     # what only looks at plans is asked without pictures, and is told the same
     alone = draw(Leaky(), catalog, shortcuts=[PHASE], num_samples=50)[0]
     assert np.array_equal(alone.numbers, one[0].numbers) and alone.answers == one[0].answers
-    with pytest.raises(InputError, match="try --split validation"):
+    with pytest.raises(InputError, match="of all of 200 plans is 1, so there is nothing"):
         audit(Leaky(one_label=True), catalog, num_samples=50)
     with pytest.raises(InputError, match="lists no shortcut"):
         audit(with_shortcuts()(), catalog, num_samples=50)
