@@ -1,16 +1,99 @@
-"""Clips drawn in memory for the tests of tasks: something moves, nothing is decoded."""
+"""Clips drawn in memory for the tests of tasks (something moves, nothing is decoded), and which
+settings of which tasks the tests of the contract walk."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import sklearn.metrics  # noqa: F401  (its first import uses Python's generator: not in a test)
+import torch
 
 from avssl.catalog import Catalog, ClipRow
-from avssl.records import Clip, FrameSpan, Plan, Sound, SoundSpan
+from avssl.model import build_encoder
+from avssl.pretext import RECIPES, TASKS
+from avssl.records import Clip, Example, FrameSpan, Plan, Sound, SoundSpan
+from avssl.sample.order import Order, sample_rng
+from avssl.task import Learner, widths_of
 
 Fetch = Callable[[Catalog, Plan], list[Clip]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """A small recipe, or another form of its task, and how a fixed batch of it is learned."""
+
+    name: str
+    """Of the task."""
+    form: str = ""
+    """What is said of it in a test's name; "": the small recipe."""
+    knobs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Those that differ from the small recipe's."""
+    networks: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Stream → network, where not the small recipe's."""
+    by_heart: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Further knobs of the batch that is learned by heart."""
+    num: int = 8
+    """Size of that batch."""
+    share: float = 0.1
+    """What may be left of `watched` after `num_steps` steps of Adam."""
+    watched: str = "loss"
+    num_steps: int = 160
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.form}" if self.form else self.name
+
+    @property
+    def task(self) -> Any:
+        """The task itself."""
+        return dataclasses.replace(RECIPES[self.name]["small"].task, **self.knobs)
+
+
+SMALL = {
+    "frame-fill-in": {"num": 16},  # in one of eight crops nothing moves: a third is all there is
+    "masked-autoencoding": {  # all patches have much in common: 16 pictures of 64 px stay at 0.35
+        "by_heart": {"size_px": 32}, "num": 4,
+    },
+}  # fmt: skip
+"""Name → what a small recipe needs beside the defaults of `Case`."""
+
+_CLIPS = {"networks": {"vision": "pytorchvideo:x3d_s"}, "num_steps": 16}
+_SHORT = {"size_px": 32, "clip_frames": 3, "clip_step_s": 1 / 30}
+OTHERS = (
+    Case(name="tracking", form="ranking", knobs={"mode": "ranking", "moving_share": (0.0, 1.0)}),
+    Case(name="tracking", form="map", knobs={"nodes": "map"}),
+    Case(name="colorization", form="latent", knobs={"mode": "latent"}),
+    Case(name="frame-contrast", form="jigsaw of PIRL",
+         knobs={"jigsaw": True, "jigsaw_px": 48, "jigsaw_patch_px": 12, "min_gap_s": 0.0,
+                "max_gap_s": 0.0, "hidden": 0}),
+    # features that move are a target that moves: it stays at about 0.3 for a hundred steps
+    Case(name="frame-fill-in", form="predict", knobs={"mode": "predict"}, num=16, share=0.35),
+    Case(name="inpainting", form="centre and judge",
+         knobs={"mask": "centre", "overlap_px": 4, "bottleneck": "full", "adversarial": 0.001},
+         watched="hole_error", share=0.2),  # the judge's loss rises as drawings get better
+    Case(name="relative-position", form="pairs",
+         knobs={"layout": "pairs", "size_px": 96, "patch_px": 24, "gap_px": 6}),
+    Case(name="masked-autoencoding", form="random labels",
+         knobs={"size_px": 32, "random_labels": True}, num=4, share=0.3),
+    # two orders of three short clips can look alike
+    Case(name="shuffle-and-learn", form="clips", knobs=_SHORT, share=0.3, **_CLIPS),
+    Case(name="clip-order", form="clips", knobs={**_SHORT, "fusion": "pairs"}, **_CLIPS),
+    Case(name="arrow-of-time", form="one clip", **_CLIPS,
+         knobs={"size_px": 32, "as_clip": True, "fusion": "concat-mlp", "layer": ""}),
+    Case(name="odd-one-out", form="one clip each", **_CLIPS,
+         knobs={"size_px": 32, "as_clip": True, "compare": "joined"}),
+)  # fmt: skip
+"""Other forms of tasks, with other heads, losses or ways through the network."""
+
+CASES = (*(Case(name=name, **SMALL.get(name, {})) for name in sorted(TASKS)), *OTHERS)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `case` is asked of all of them; `-k NAME` picks those of one task."""
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", CASES, ids=str)
 
 
 @pytest.fixture(scope="session")
@@ -106,13 +189,27 @@ def data(make_row: Callable[..., ClipRow], tmp_path_factory: pytest.TempPathFact
     return str(directory)
 
 
-@pytest.fixture
-def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that reads a prepared set gets what `fetch` draws, in this process."""
+@contextlib.contextmanager
+def _from_memory() -> Iterator[None]:
     from avssl.run import audit_samples
 
-    for name in ("avssl.decode.fetch", audit_samples.__name__):
-        monkeypatch.setattr(f"{name}.Fetcher", Memory)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("avssl.decode.fetch", audit_samples.__name__):
+            patch.setattr(f"{name}.Fetcher", Memory)
+        yield
+
+
+@pytest.fixture(scope="session")
+def from_memory() -> Any:
+    """Within `with from_memory():` all that reads a prepared set gets what `fetch` draws."""
+    return _from_memory
+
+
+@pytest.fixture
+def no_files() -> Iterator[None]:
+    """The same for a whole test."""
+    with _from_memory():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -154,40 +251,90 @@ def rough_catalog(make_row: Callable[..., ClipRow]) -> Catalog:
     )
 
 
-def _shown_frames(catalog: Catalog, plan: Plan) -> np.ndarray:
-    span = plan.spans[0]
-    assert isinstance(span, FrameSpan)
-    times_s = catalog.row(span.row).frame_times_s
-    return np.searchsorted(times_s, span.times_s, side="right") - 1
-
-
 @pytest.fixture(scope="session")
 def shown_frames() -> Callable[[Catalog, Plan], np.ndarray]:
     """Gives which frames a decoder gives, the last with time ≤ t: shown_frames(catalog, plan)."""
-    return _shown_frames
 
+    def shown(catalog: Catalog, plan: Plan) -> np.ndarray:
+        span = plan.spans[0]
+        assert isinstance(span, FrameSpan)
+        times_s = catalog.row(span.row).frame_times_s
+        return np.searchsorted(times_s, span.times_s, side="right") - 1
 
-def _make_plans(task: Any, catalog: Catalog, num: int, seed: int = 0) -> list[Plan]:
-    rng = np.random.default_rng(seed)
-    items = task.items(catalog)
-    return [task.sample(catalog, int(items[k % len(items)]), rng) for k in range(num)]
+    return shown
 
 
 @pytest.fixture(scope="session")
 def make_plans() -> Callable[..., list[Plan]]:
     """Gives plans without decoding: make_plans(task, catalog, num)."""
-    return _make_plans
+
+    def make(task: Any, catalog: Catalog, num: int, seed: int = 0) -> list[Plan]:
+        rng, items = np.random.default_rng(seed), task.items(catalog)
+        return [task.sample(catalog, int(items[k % len(items)]), rng) for k in range(num)]
+
+    return make
 
 
-def _told_by(numbers: np.ndarray, labels: np.ndarray) -> float:
-    from sklearn.ensemble import RandomForestClassifier
+def _make_example(
+    task: Any, catalog: Catalog, fetch: Fetch, *, seed: int, position: int
+) -> tuple[Plan, Example]:
+    items = task.items(catalog)
+    epoch, item = Order(len(items), seed).at(position)
+    plan_rng, transform_rng = sample_rng(seed, epoch, position).spawn(2)
+    plan = task.sample(catalog, int(items[item]), plan_rng)
+    return plan, task.transform(fetch(catalog, plan), plan, transform_rng)
 
-    half = len(labels) // 2
-    model = RandomForestClassifier(n_estimators=40, min_samples_leaf=5, random_state=0)
-    return float(model.fit(numbers[:half], labels[:half]).score(numbers[half:], labels[half:]))
+
+@pytest.fixture(scope="session")
+def make_example() -> Callable[..., tuple[Plan, Example]]:
+    """Gives plan and example: make_example(task, catalog, fetch, seed=…, position=…)."""
+    return _make_example
+
+
+@pytest.fixture(scope="session")
+def make_batch() -> Callable[..., dict[str, torch.Tensor]]:
+    """Gives a batch: make_batch(task, catalog, fetch, num=…)."""
+
+    def make(task: Any, catalog: Catalog, fetch: Fetch, *, num: int) -> dict[str, torch.Tensor]:
+        examples = [
+            _make_example(task, catalog, fetch, seed=0, position=position)[1].arrays
+            for position in range(num)
+        ]
+        return {
+            key: torch.from_numpy(np.stack([arrays[key] for arrays in examples]))
+            for key in examples[0]
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_learner() -> Callable[..., Learner]:
+    """Gives a learner, with the small recipe's networks where no others are named; GroupNorm where
+    those have BatchNorm: make_learner(task, networks={})."""
+
+    def make(task: Any, networks: Mapping[str, str] | None = None) -> Learner:
+        known = {"vision": "small", "sound": "small"} | dict(RECIPES[task.name]["small"].settings)
+        known |= networks or {}
+        encoders = {
+            stream: build_encoder(known[stream].removesuffix("-bn"), stream=stream, seed=0)
+            for stream in task.streams
+        }
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return Learner(task=task, encoders=encoders, widths=widths_of(encoders))
+
+    return make
 
 
 @pytest.fixture(scope="session")
 def told_by() -> Callable[[np.ndarray, np.ndarray], float]:
     """Gives how often trees name the label from numbers, on the half they were not fitted to."""
-    return _told_by
+    from sklearn.ensemble import RandomForestClassifier
+
+    def told(numbers: np.ndarray, labels: np.ndarray) -> float:
+        half = len(labels) // 2
+        model = RandomForestClassifier(n_estimators=40, min_samples_leaf=5, random_state=0)
+        return float(model.fit(numbers[:half], labels[:half]).score(numbers[half:], labels[half:]))
+
+    return told

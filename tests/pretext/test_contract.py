@@ -6,75 +6,40 @@ import dataclasses
 import inspect
 import json
 import pickle
-from collections.abc import Callable
+import re
+import typing
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from scipy.stats import chi2_contingency
 
 from avssl.catalog import Catalog
-from avssl.config import config_from_json, config_from_recipe, config_to_json
-from avssl.model import build_encoder
-from avssl.pretext import RECIPES, TASKS
-from avssl.records import Clip, Example, Plan
+from avssl.config import TrainConfig, config_from_json, config_from_recipe, config_to_json
+from avssl.errors import InputError
+from avssl.pretext import RECIPES, REGISTRY, TASKS, recipes_at
+from avssl.records import Clip, Plan
 from avssl.run.command import parse
 from avssl.sample import sample_rng
-from avssl.task import Learner, Recipe, Task, widths_of
+from avssl.task import Recipe, Task
 
 Fetch = Callable[[Catalog, Plan], list[Clip]]
 NAMES = sorted(TASKS)
 NAMED_RECIPES = [(name, recipe) for name in NAMES for recipe in RECIPES[name]]
-BATCH_SIZE = 16
-BY_HEART = {"masked-autoencoding": 0.45}
-"""Name → share of the first loss that may be left of a batch learned by heart; 0.1 for the others.
-
-A ViT that draws 48 of 64 patches first learns what all patches have in common and stays there for a
-hundred steps and more: its own tests have a smaller batch, learned further."""
-
-NUM_PLANS = 3000
-ANSWERS = ("label", "asked")
-"""What a plan may call its answer; the first that it has."""
-SHARES = {"shuffle-and-learn": (0.75, 0.25)}
-"""Name → shares of the answers that its recipe asks for; even ones for the others."""
+TOGETHER: dict[str, list[dict[str, Any]]] = {
+    "arrow-of-time": [{"as_clip": True, "fusion": "concat-mlp"}],
+    "colorization": [{"prior": (1 / 313,) * 313}],
+    "shuffle-and-learn": [{"tau_max_frames": 40, "tau_min_frames": 8}],
+    "tracking-by-colorization": [
+        {"num_colors": 3, "palette": ((-20.0, 4.5), (0.0, 0.0), (31.0, -7.25))}
+    ],
+}
+"""Name → changes of knobs of which none can be changed alone, or whose values are no numbers."""
 
 
 def small_task(name: str) -> Any:
     return RECIPES[name]["small"].task
-
-
-def make_example(
-    task: Task, catalog: Catalog, fetch: Fetch, *, seed: int, position: int
-) -> tuple[Plan, Example]:
-    items = task.items(catalog)
-    plan_rng, transform_rng = sample_rng(seed, 0, position).spawn(2)
-    plan = task.sample(catalog, int(items[position % len(items)]), plan_rng)
-    return plan, task.transform(fetch(catalog, plan), plan, transform_rng)
-
-
-def make_batch(
-    task: Task, catalog: Catalog, fetch: Fetch, *, num: int = BATCH_SIZE, seed: int = 0
-) -> dict[str, torch.Tensor]:
-    examples = [
-        make_example(task, catalog, fetch, seed=seed, position=position)[1].arrays
-        for position in range(num)
-    ]
-    return {
-        key: torch.from_numpy(np.stack([arrays[key] for arrays in examples])) for key in examples[0]
-    }
-
-
-def make_learner(task: Task, *, seed: int = 0) -> Learner:
-    """With the small recipe's networks, but GroupNorm where they have BatchNorm."""
-    settings = RECIPES[task.name]["small"].settings
-    names = {stream: settings.get(stream, "small").removesuffix("-bn") for stream in task.streams}
-    encoders = {
-        stream: build_encoder(name, stream=stream, seed=seed) for stream, name in names.items()
-    }
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return Learner(task=task, encoders=encoders, widths=widths_of(encoders))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,6 +49,19 @@ def test_the_registry_is_whole(name: str) -> None:
     assert isinstance(task_type(), Task)
     assert {"small", "paper"} <= set(RECIPES[name])
     assert next(iter(RECIPES[name])) == "small"  # what `avssl train` takes by default
+    assert len({type(recipe.task) for recipe in RECIPES[name].values()}) == 1
+
+
+def test_both_tables_follow_the_registry_and_wrong_lines_are_told() -> None:
+    assert list(REGISTRY) == list(TASKS) == list(RECIPES)
+    for name, place, said in (
+        ("rotation", "rotation", "'rotation': 'rotation': must be FILE:NAME"),
+        ("rotation", "rotaton:RECIPES", "there is no avssl/pretext/rotaton.py"),
+        ("rotation", "rotation:RECIPE", "rotation.py needs RECIPE, a dict with a recipe"),
+        ("turning", "rotation:RECIPES", "recipe 'small' is of 'rotation', not of 'turning'"),
+    ):
+        with pytest.raises(ImportError, match=re.escape(said)):
+            recipes_at(name, place)
 
 
 @pytest.mark.parametrize(("name", "recipe_name"), NAMED_RECIPES)
@@ -152,74 +130,110 @@ def test_plans_are_pure_and_name_their_row(name: str, recipe_name: str, catalog:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_thousands_of_plans_are_the_same_in_any_order_and_balanced(
-    name: str, held_out: Catalog
-) -> None:
-    """Rows in proportion to their length, answers evenly (or in `SHARES`), whatever the row and the
-    time that is shown; nothing is decoded."""
-    task, again = small_task(name), Catalog.from_rows(held_out.rows())
-    items = task.items(held_out)
-
-    def plan(catalog: Catalog, position: int) -> Plan:
-        index = int(items[position % len(items)])
-        return task.sample(catalog, index, sample_rng(11, 0, position))
-
-    plans = [plan(held_out, position) for position in range(NUM_PLANS)]
-    backwards = [plan(again, position) for position in reversed(range(NUM_PLANS))]
-    assert plans == backwards[::-1]
-    lengths = [held_out.row(index).duration_s for index in range(len(held_out))]
-    shares = np.bincount(items, minlength=len(held_out)) / len(items)
-    assert np.allclose(shares, np.array(lengths) / sum(lengths), atol=0.5 / len(held_out))
-    for key in [key for key in ANSWERS if key in plans[0].target][:1]:
-        label = np.array([one.target[key] for one in plans])
-        values, counts = np.unique(label, return_counts=True)
-        expected = np.array(SHARES.get(name, [1 / len(values)] * len(values)))
-        spread = np.sqrt(NUM_PLANS * expected * (1 - expected))
-        assert len(values) > 1 and (abs(counts - NUM_PLANS * expected) < 4.5 * spread).all(), key
-        row = np.array([one.spans[0].row for one in plans])
-        assert _are_independent(label, row), (key, "row")
-        time_s = np.array([_time_of(one) for one in plans])
-        third = np.searchsorted(np.quantile(time_s, [1 / 3, 2 / 3]), time_s)
-        assert _are_independent(label, third), (key, "time")
-
-
-def _time_of(plan: Plan) -> float:
-    span = plan.spans[0]
-    return float(np.mean(getattr(span, "times_s", 0.0)))
-
-
-def _are_independent(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether a χ² test of the table of both finds nothing (one in a hundred thousand)."""
-    table = np.zeros((len(set(one.tolist())), len(set(other.tolist()))))
-    np.add.at(
-        table, (np.unique(one, return_inverse=True)[1], np.unique(other, return_inverse=True)[1]), 1
-    )
-    found: Any = chi2_contingency(table)
-    return bool(found.pvalue > 1e-5)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_configuration_goes_through_json_and_the_command_line(name: str) -> None:
-    """Of every recipe and with every knob set by its flag to what it is."""
+def test_every_knob_goes_through_json_and_its_flag(name: str) -> None:
+    """Each with another value than the recipe's, whatever its kind; and back again."""
     for recipe_name, recipe in RECIPES[name].items():
         config = config_from_recipe(name, recipe_name, data="/d", out="o")
         assert config.task == recipe.task
         assert config_from_json(json.loads(json.dumps(config_to_json(config)))) == config
-    words = ["--data", "/d", "--out", "o"]
     small = config_from_recipe(name, "small", data="/d", out="o")
+    check_flags(name, small, "task.", TOGETHER.get(name, ()))
+
+
+def test_every_setting_of_a_run_goes_through_json_and_its_flag() -> None:
+    small = config_from_recipe("rotation", "small", data="/d", out="o", recipe="small")
+    check_flags("rotation", small, "optim.")
+    others = [{"data": "/e", "out": "p"}, {"recipe": "paper"}]  # the last as `--recipe` sets it
+    check_flags("rotation", small, "", others, leave=("task", "optim"))
+
+
+def check_flags(
+    name: str,
+    small: TrainConfig,
+    prefix: str,
+    together: Sequence[dict[str, Any]] = (),
+    *,
+    leave: Sequence[str] = (),
+) -> None:
+    """Gives every field of the configuration, or of a part of it, another value by its flag."""
+    words, seen = ["--data", "/d", "--out", "o"], set(leave)
     assert parse(name, "small", words) == small
-    flags = [
-        f"--task.{field.name.replace('_', '-')}={getattr(small.task, field.name)}"
-        for field in dataclasses.fields(small.task)
-        if type(getattr(small.task, field.name)) in (int, float)
-    ]
-    assert parse(name, "small", [*words, *flags]) == small
-    assert flags or not dataclasses.fields(small.task)
+    part = getattr(small, prefix[:-1]) if prefix else small
+    for changed, fields in changes(part, together, leave):
+        seen |= fields
+        config = dataclasses.replace(small, **{prefix[:-1]: changed}) if prefix else changed
+        flags = [w for one in sorted(fields) for w in flag(prefix + one, getattr(changed, one))]
+        found = parse(name, "small", [*words, *flags])
+        assert found == config and repr(found) == repr(config)
+        assert config_from_json(json.loads(json.dumps(config_to_json(config)))) == config
+        for one in fields:
+            flags += flag(prefix + one, getattr(part, one))  # the last one counts
+        assert parse(name, "small", [*words, *flags]) == small
+    assert seen == {field.name for field in dataclasses.fields(part)}
+
+
+def changes(
+    task: Any, together: Sequence[dict[str, Any]], leave: Sequence[str]
+) -> Iterator[tuple[Any, set[str]]]:
+    """Gives a task again and again with as many knobs changed as it takes, each once."""
+    left = [field.name for field in dataclasses.fields(task) if field.name not in leave]
+    for given in together:
+        left = [name for name in left if name not in given]
+        yield dataclasses.replace(task, **given), set(given)
+    while left:
+        now, fields = task, set()
+        for name in left:
+            for value in values_like(task, name):
+                try:
+                    changed = dataclasses.replace(now, **{name: value})
+                except InputError:
+                    continue
+                now, fields = changed, fields | {name}
+                break
+        assert fields, f"{left}: no other value was found; name them in TOGETHER"
+        left = [name for name in left if name not in fields]
+        yield now, fields
+
+
+def values_like(task: Any, name: str) -> list[Any]:
+    """Gives other values of a knob's kind; words that are allowed, from its type or its error."""
+    value, hint = getattr(task, name), typing.get_type_hints(type(task))[name]
+    found: list[Any] = []
+    if typing.get_origin(hint) is typing.Literal:
+        found = list(typing.get_args(hint))
+    elif isinstance(value, bool):
+        found = [not value]
+    elif isinstance(value, int):
+        found = [value + 1, 2 * value, value - 1, value // 2]
+    elif isinstance(value, float):
+        found = [value + 0.0625, value * 0.75, value * 1.5, value / 2]
+    elif value == () and typing.get_args(hint)[0] is int:
+        found = [(2, 5)]
+    elif isinstance(value, tuple):
+        found = [tuple(type(one)(one * by) for one in value) for by in (0.9375, 0.5)]
+    elif isinstance(value, str):
+        try:
+            found = ["res2"]
+            dataclasses.replace(task, **{name: "no-such-word"})
+        except InputError as error:
+            found = re.split(
+                r", | or ", str(error).partition("must be ")[2].removeprefix("one of ")
+            )
+    return [one for one in found if one != value]
+
+
+def flag(name: str, value: Any) -> list[str]:
+    """Writes a field as a person does at a terminal."""
+    part, dot, dashed = name.replace("_", "-").rpartition(".")
+    if value is False:
+        dashed = f"no-{dashed}"
+    several = np.ravel(value).tolist() if isinstance(value, tuple) else [value]
+    return [f"--{part}{dot}{dashed}", *map(str, several if type(value) is not bool else ())]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_examples_are_pure_small_and_of_one_shape(
-    name: str, catalog: Catalog, fetch: Fetch
+    name: str, catalog: Catalog, fetch: Fetch, make_example: Callable[..., Any]
 ) -> None:
     task = small_task(name)
     first = make_example(task, catalog, fetch, seed=3, position=0)[1].arrays
@@ -235,7 +249,11 @@ def test_examples_are_pure_small_and_of_one_shape(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_metrics_are_per_sample_and_scores_are_those_of_the_blind_guess(
-    name: str, held_out: Catalog, fetch: Fetch
+    name: str,
+    held_out: Catalog,
+    fetch: Fetch,
+    make_batch: Callable[..., Any],
+    make_learner: Callable[..., Any],
 ) -> None:
     task = small_task(name)
     learner = make_learner(task).eval()
@@ -251,41 +269,8 @@ def test_metrics_are_per_sample_and_scores_are_those_of_the_blind_guess(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_one_fixed_batch_can_be_learned_by_heart(name: str, catalog: Catalog, fetch: Fetch) -> None:
-    """After which every weight has had a gradient: nothing is built that is never used.
-
-    Where a task hands an earlier layer on, what comes after it is not used.
-    """
-    task, share = small_task(name), BY_HEART.get(name, 0.1)
-    learner = make_learner(task).train()
-    batch = make_batch(task, catalog, fetch)
-    optimiser = torch.optim.Adam(learner.parameters(), lr=2e-3)
-    reached: set[str] = set()
-    losses = []
-    for _ in range(120):
-        optimiser.zero_grad()
-        step = learner(batch)
-        step.loss.backward()
-        reached |= {
-            key
-            for key, weight in learner.named_parameters()
-            if weight.grad is not None and bool(weight.grad.any())
-        }
-        optimiser.step()
-        losses.append(float(step.loss.detach()))
-        if losses[-1] < share * losses[0]:
-            break
-    assert losses[-1] < share * losses[0], losses
-    hands_on = getattr(task, "layer", "") or getattr(task, "sound_layer", "")
-    used = {
-        key for key, weight in learner.named_parameters() if weight.grad is not None or not hands_on
-    }
-    assert used == reached and any("head" in key for key in used)
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_shortcuts_are_stated_measured_and_can_be_let_in(
-    name: str, catalog: Catalog, fetch: Fetch
+    name: str, catalog: Catalog, fetch: Fetch, make_example: Callable[..., Any]
 ) -> None:
     task = small_task(name)
     assert task.shortcuts

@@ -1,11 +1,12 @@
 """What every pretext task promises of runs; walks the registry, as the tests of the contract do.
 
 Any number of workers gives the same batches, a stopped run ends bit-equal to one that was not, two
-processes equal one. No file is read: what a data set shows is drawn (`no_files`).
+processes equal one. No file is read: what a data set shows is drawn (`from_memory`).
 """
 
 import contextlib
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -22,7 +23,6 @@ from torch import Tensor, nn
 from avssl.catalog import Catalog
 from avssl.config import TrainConfig, config_from_recipe, read_config, replaced, write_config
 from avssl.data import Batches, BatchKey, Share, load
-from avssl.errors import InputError
 from avssl.pretext import TASKS
 from avssl.run.parallel import Processes, processes, reduce_sums, wrap
 from avssl.run.train import build_learner, resume, train
@@ -36,7 +36,16 @@ SETTINGS = {
     "num_evaluation_samples": 4, "optim.schedule": "constant", "optim.warmup_steps": 0,
 }  # fmt: skip
 OTHER_NETWORK = "small-vit-class"
-"""Tried with every task that reads maps: it has weights behind them."""
+"""Tried with every task that reads maps of pictures: it has weights behind them."""
+
+
+def asked_of(request: pytest.FixtureRequest, test: str, parameter: str) -> list[Any]:
+    """Gives what the tests of that name which are to run here are asked of.
+
+    What costs a start of processes is done once for all of them.
+    """
+    items = [item for item in request.session.items if getattr(item, "originalname", "") == test]
+    return [item.callspec.params[parameter] for item in items]  # type: ignore[attr-defined]
 
 
 def small_config(name: str, data: str, out: Path, **changes: Any) -> TrainConfig:
@@ -60,23 +69,42 @@ def batches_of(task: Any, catalog: Catalog, **share: int) -> Batches:
     )
 
 
-@pytest.mark.usefixtures("no_files")
-def test_any_number_of_workers_gives_the_same_batches(data: str, tmp_path: Path) -> None:
-    """All tasks at once: workers are started for all of them together."""
-    catalog = Catalog.read(data)
-    parts = {name: completed(small_config(name, data, tmp_path).task, catalog) for name in NAMES}
-    batches = batches_of(SimpleNamespace(parts=parts), catalog)
-    keys = [
-        BatchKey(split=split, task=name, number=number)
-        for name in NAMES
-        for split, number in (("train", 0), ("validation", 0), ("train", 5))
-    ]
-    made = [list(load(batches, iter(keys), num_workers=num, pin_memory=False)) for num in (0, 1, 2)]
-    for key, first, *others in zip(keys, *made, strict=True):
-        assert all(name.startswith(f"{key.task}/") for name in first)
+@pytest.fixture(scope="module")
+def made(
+    request: pytest.FixtureRequest,
+    data: str,
+    from_memory: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[BatchKey, list[dict[str, Tensor]]]:
+    """Gives key → its batch by 0, 1 and 2 workers, of all tasks that are asked together."""
+    names = asked_of(request, "test_any_number_of_workers_gives_the_same_batches", "name")
+    catalog, out = Catalog.read(data), tmp_path_factory.mktemp("out")
+    with from_memory():
+        parts = {name: completed(small_config(name, data, out).task, catalog) for name in names}
+        batches = batches_of(SimpleNamespace(parts=parts), catalog)
+        keys = [
+            BatchKey(split=split, task=name, number=number)
+            for name in names
+            for split, number in (("train", 0), ("validation", 0), ("train", 5))
+        ]
+        made = [
+            list(load(batches, iter(keys), num_workers=num, pin_memory=False)) for num in (0, 1, 2)
+        ]
+    return {key: list(each) for key, *each in zip(keys, *made, strict=True)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_number_of_workers_gives_the_same_batches(
+    name: str, made: dict[BatchKey, list[dict[str, Tensor]]]
+) -> None:
+    own = {key: batches for key, batches in made.items() if key.task == name}
+    assert len(own) == 3
+    for key, (first, *others) in own.items():
+        assert first and all(array.startswith(f"{name}/") for array in first)
+        assert len(others) == 2
         for other in others:
             assert first.keys() == other.keys()
-            assert all(torch.equal(first[name], other[name]) for name in first), key
+            assert all(torch.equal(first[array], other[array]) for array in first), key
 
 
 @pytest.mark.usefixtures("no_files")
@@ -118,19 +146,22 @@ def still(learner: Learner) -> Learner:
     return learner
 
 
-def write_cases(name: str, data: str, catalog: Catalog, cases: Path) -> None:
-    """Writes a task with the small recipe's networks, and with `OTHER_NETWORK` if it reads maps."""
-    config = small_config(name, data, cases)
-    own = {stream: getattr(config, stream).removesuffix("-bn") for stream in config.task.streams}
-    task = completed(config.task, catalog)
+def write_cases(case: Any, data: str, catalog: Catalog, cases: Path) -> None:
+    """Writes a case with its networks, and with `OTHER_NETWORK` if it reads maps of pictures."""
+    config = small_config(case.name, data, cases)
+    networks = {
+        stream: case.networks.get(stream, getattr(config, stream)).removesuffix("-bn")
+        for stream in config.task.streams
+    }
+    task = completed(case.task, catalog)
     knobs = {field.name for field in dataclasses.fields(task)}
     task = replaced(task, {knob: 0.0 for knob in knobs if "dropout" in knob})
-    write_case(replaced(config, {**own, "task": task}), catalog, cases / name)
-    if "vision" in own and not own["vision"].startswith("small-vit"):
-        task = replaced(task, {knob: "" for knob in knobs & {"layer"}})
-        changed = replaced(config, {**own, "vision": OTHER_NETWORK, "task": task})
-        with contextlib.suppress(InputError):  # its places are not those that the task asks for
-            write_case(changed, catalog, cases / f"{name} on {OTHER_NETWORK}", partial=True)
+    write_case(replaced(config, {**networks, "task": task}), catalog, cases / str(case))
+    if networks.get("vision", "").startswith(("small-vit", "pytorchvideo")):
+        return
+    task = replaced(task, {knob: "" for knob in knobs & {"layer"}})
+    changed = replaced(config, {**networks, "vision": OTHER_NETWORK, "task": task})
+    write_case(changed, catalog, cases / f"{case} on {OTHER_NETWORK}", partial=True)
 
 
 def write_case(
@@ -149,6 +180,7 @@ def write_case(
         return
     with exact():
         gradients, sums = gradients_of(config, whole)
+    assert any(one is not None and one.any() for one in gradients), f"{directory.name}: no loss"
     directory.mkdir()
     write_config(config, directory)
     torch.save({"batch": whole, "sums": sums, "gradients": gradients}, directory / "one.pt")
@@ -198,30 +230,51 @@ def compare(directory: Path, here: Processes) -> list[str]:
     return wrong
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("no_files")
-def test_two_processes_equal_one(data: str, tmp_path: Path) -> None:
-    """Gradients, loss, and which weights have none; also of a network that ends after its maps."""
-    catalog, cases = Catalog.read(data), tmp_path / "cases"
-    cases.mkdir()
-    for name in NAMES:
-        write_cases(name, data, catalog, cases)
-    assert any(OTHER_NETWORK in case.name for case in cases.iterdir())
+@pytest.fixture(scope="module")
+def otherwise(
+    request: pytest.FixtureRequest,
+    data: str,
+    from_memory: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, list[str]]:
+    """Gives name → what two processes make otherwise than one, of all cases that are asked."""
+    catalog, cases = Catalog.read(data), tmp_path_factory.mktemp("cases")
+    told = tmp_path_factory.mktemp("told")
+    with from_memory():
+        for case in asked_of(request, "test_two_processes_equal_one", "case"):
+            write_cases(case, data, catalog, cases)
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
-         "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", __file__, str(cases)],
+         "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", __file__, str(cases),
+         str(told)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=400,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    one, two = (json.loads((told / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert set(one) == set(two) == {path.name for path in cases.iterdir()}
+    return {name: [*one[name], *two[name]] for name in one}
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(case: Any, otherwise: dict[str, list[str]]) -> None:
+    """Gradients, loss, and which weights have none; also of a network that ends after its maps."""
+    assert otherwise[str(case)] == []
+    assert otherwise.get(f"{case} on {OTHER_NETWORK}", []) == []
+
+
+def test_the_other_network_leaves_weights_without_a_gradient(data: str, tmp_path: Path) -> None:
+    config = small_config("reconstruction", data, tmp_path, vision=OTHER_NETWORK)
+    vision = build_learner(config).encoders["vision"]
+    maps = vision.features(torch.rand(2, 3, 64, 64))
+    list(maps.values())[-1].sum().backward()
+    assert not is_whole([weight.grad for weight in vision.parameters()])
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with exact(), processes("cpu") as here:
         found = {case.name: compare(case, here) for case in sorted(Path(sys.argv[1]).iterdir())}
-    for name, lines in found.items():
-        print("\n".join([f"{name}: {line}" for line in lines]))
-    sys.exit(any(found.values()))
+        (Path(sys.argv[2]) / f"{here.rank}.json").write_text(json.dumps(found))
