@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+import avssl.pretext
 from avssl.catalog import Catalog
 from avssl.config import TrainConfig, config_from_json, config_from_recipe, config_to_json
 from avssl.errors import InputError
@@ -141,7 +142,7 @@ def test_every_knob_goes_through_json_and_its_flag(name: str) -> None:
 
 
 def test_every_setting_of_a_run_goes_through_json_and_its_flag() -> None:
-    small = config_from_recipe("rotation", "small", data="/d", out="o", recipe="small")
+    small = config_from_recipe("rotation", "small", data="/d", out="o")
     check_flags("rotation", small, "optim.")
     others = [{"data": "/e", "out": "p"}, {"recipe": "paper"}]  # the last as `--recipe` sets it
     check_flags("rotation", small, "", others, leave=("task", "optim"))
@@ -155,21 +156,42 @@ def check_flags(
     *,
     leave: Sequence[str] = (),
 ) -> None:
-    """Gives every field of the configuration, or of a part of it, another value by its flag."""
-    words, seen = ["--data", "/d", "--out", "o"], set(leave)
-    assert parse(name, "small", words) == small
-    part = getattr(small, prefix[:-1]) if prefix else small
+    """Gives every field of the configuration, or of a part of it, another value by its flag.
+
+    And, to a recipe that has the other values, the small recipe's: what is on is switched off too.
+    """
+    seen, part = set(leave), getattr(small, prefix[:-1]) if prefix else small
+    assert parse(name, "small", words_for(small, prefix, set())) == small
     for changed, fields in changes(part, together, leave):
         seen |= fields
         config = dataclasses.replace(small, **{prefix[:-1]: changed}) if prefix else changed
-        flags = [w for one in sorted(fields) for w in flag(prefix + one, getattr(changed, one))]
-        found = parse(name, "small", [*words, *flags])
+        found = parse(name, "small", words_for(config, prefix, fields))
         assert found == config and repr(found) == repr(config)
         assert config_from_json(json.loads(json.dumps(config_to_json(config)))) == config
-        for one in fields:
-            flags += flag(prefix + one, getattr(part, one))  # the last one counts
-        assert parse(name, "small", [*words, *flags]) == small
+        settings = dict(RECIPES[name]["small"].settings)
+        if prefix != "task.":
+            settings |= {prefix + one: getattr(changed, one) for one in fields - {"data", "out"}}
+        with pytest.MonkeyPatch.context() as patch:
+            other = Recipe(task=config.task, settings=settings, about="")
+            patch.setitem(avssl.pretext.RECIPES, name, {"small": other, "paper": other})
+            assert parse(name, "small", words_for(config, prefix, set())) == config
+            assert parse(name, "small", words_for(small, prefix, fields)) == small
     assert seen == {field.name for field in dataclasses.fields(part)}
+
+
+def words_for(config: TrainConfig, prefix: str, fields: set[str]) -> list[str]:
+    """Writes data, out and the fields of a part as a person does at a terminal."""
+    part = getattr(config, prefix[:-1]) if prefix else config
+    values = {prefix + one: getattr(part, one) for one in fields}
+    values |= {"data": config.data, "out": config.out}
+    words = []
+    for name, value in sorted(values.items()):
+        before, dot, dashed = name.replace("_", "-").rpartition(".")
+        words.append(f"--{before}{dot}{'no-' if value is False else ''}{dashed}")
+        if not isinstance(value, bool):
+            several = np.ravel(value).tolist() if isinstance(value, tuple) else [value]
+            words += map(str, several)
+    return words
 
 
 def changes(
@@ -220,15 +242,6 @@ def values_like(task: Any, name: str) -> list[Any]:
                 r", | or ", str(error).partition("must be ")[2].removeprefix("one of ")
             )
     return [one for one in found if one != value]
-
-
-def flag(name: str, value: Any) -> list[str]:
-    """Writes a field as a person does at a terminal."""
-    part, dot, dashed = name.replace("_", "-").rpartition(".")
-    if value is False:
-        dashed = f"no-{dashed}"
-    several = np.ravel(value).tolist() if isinstance(value, tuple) else [value]
-    return [f"--{part}{dot}{dashed}", *map(str, several if type(value) is not bool else ())]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -283,6 +296,8 @@ def test_shortcuts_are_stated_measured_and_can_be_let_in(
             for position in range(4):
                 plan, example = make_example(variant, catalog, fetch, seed=1, position=position)
                 numbers = shortcut.probe(plan, example)
-                assert numbers.ndim == 1 and np.isfinite(numbers).all()
-                sizes.add(len(numbers))
+                assert numbers.ndim in (1, 2) and np.isfinite(numbers).all()
+                if numbers.ndim == 2:  # several questions at once
+                    assert len(np.ravel(shortcut.answer(plan, example))) == len(numbers)
+                sizes.add(numbers.shape[-1])
             assert len(sizes) == 1 and sizes.pop() > 0
