@@ -77,7 +77,7 @@ def _footer(found: Sequence[Audited]) -> str:
             f"{apart[0].num_judged} others."
         )
     for why in dict.fromkeys(one.halves.why_same for one in found if one.halves.why_same):
-        text += f" Fitted to and judged on samples of the same clips: {why}."
+        text += f' "The same": fitted to and judged on samples of the same clips, {why}.'
     if found[0].held_out:
         text += (
             " These clips of training were asked as held-out ones are: training plans matching "
@@ -86,7 +86,7 @@ def _footer(found: Sequence[Audited]) -> str:
     if any(one.network for one in found):
         text += (
             " Network: its AUC on the very samples of the better probe, and the 95 % interval of "
-            "the difference, over groups of clips."
+            f"the difference, over {'groups of clips' if apart else 'samples'}."
         )
     return text
 

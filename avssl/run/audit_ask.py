@@ -23,7 +23,7 @@ from avssl.run.audit_plans import all_alike, drawn_anew
 from avssl.run.audit_probes import Asked, Judged, classes_of, judge
 from avssl.run.audit_samples import Drawn, draw
 
-ANEW = "answers drawn anew for every sample, where a leak of one recording counts too"
+ANEW = "as answers are drawn anew for every sample, and a leak of one recording counts too"
 
 
 def completed(task: Any, catalog: Catalog) -> Any:

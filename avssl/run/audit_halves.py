@@ -63,7 +63,7 @@ def halves_of(task: Any, others: Sequence[Any], catalog: Catalog) -> Halves:
     used = groups[task.items(catalog)]
     count = len(np.unique(used))
     if count < LEAST_GROUPS:
-        why = f"clips of {count} groups, {LEAST_GROUPS} are needed to judge on others"
+        why = f"of {count} groups, where {LEAST_GROUPS} are needed to judge on others"
         return whole(task, catalog, why=why)
     side = _dealt(catalog, groups, set(used.tolist()))
     parts = [catalog.take(np.flatnonzero(side == k)) for k in (0, 1)]
@@ -73,10 +73,10 @@ def halves_of(task: Any, others: Sequence[Any], catalog: Catalog) -> Halves:
             for part in parts:
                 _sizes(other, part)
     except InputError as error:  # such as: half of them are of one size, and have no partner
-        return whole(task, catalog, why=f"half of the {count} groups cannot be asked ({error})")
+        return whole(task, catalog, why=f"as half of the {count} groups cannot be asked ({error})")
     judged = int(num_alike(sizes[1]) >= num_alike(sizes[0]))
     if num_alike(sizes[judged]) < LEAST_ALIKE:
-        return whole(task, catalog, why=f"a few of the {count} groups outweigh all others")
+        return whole(task, catalog, why=f"as a few of the {count} groups outweigh all others")
     return Halves(
         fitted=parts[1 - judged],
         judged=parts[judged],

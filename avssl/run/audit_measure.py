@@ -96,7 +96,7 @@ class Audited:
     def why_unknown(self) -> str:
         """Why nothing can be said on these clips; empty where something can."""
         if self.halves.why_same and not self.anew:
-            return f"its answers belong to the clips, and {self.halves.why_same}"
+            return f"its answers belong to the clips, {self.halves.why_same}"
         if self.margin >= 0.5:
             return "no figure would count, so few and so different are the groups of these clips"
         return ""
@@ -188,8 +188,8 @@ class Audited:
             "off_fields": dict(one.off),
             "closes": dict(one.closes),
             **{name: value and value.figures() for name, value in judged.items()},
-            "counts_above": finite(0.5 + self.margin),
-            "detectable": finite(self.detectable),
+            "counts_above": _reachable(0.5 + self.margin),
+            "detectable": _reachable(self.detectable),
             "fitted_to": "the same clips" if self.halves.why_same else "other groups",
             "answers_drawn_anew": self.anew,
             "leaks": self.leaks,
@@ -210,9 +210,9 @@ def flag(name: str, value: Any) -> str:
     return f"{name} {value}"
 
 
-def finite(value: float) -> float | None:
-    """Gives the value for JSON, which knows no infinity."""
-    return value if np.isfinite(value) else None
+def _reachable(value: float) -> float | None:
+    """Gives a figure, None where no figure is as large."""
+    return value if value <= 1 else None
 
 
 def num_to_fit(num_samples: int) -> int:

@@ -87,8 +87,8 @@ def test_what_only_names_a_clip_tells_nothing_of_its_answer(make_row: Make) -> N
     (few, _) = audit(Pictures(), rows(make_row, 6), num_samples=600)
     assert few.on.best > 0.9 and not few.leaks and not few.fails
     assert few.verdict == (
-        "**cannot be judged**: its answers belong to the clips, and clips of 6 groups, 8 are "
-        "needed to judge on others"
+        "**cannot be judged**: its answers belong to the clips, of 6 groups, where 8 are needed to "
+        "judge on others"
     )
     assert "| the same | **cannot be judged**" in table([few])
 
@@ -101,7 +101,7 @@ def test_a_leak_of_one_recording_is_found_where_answers_are_drawn_anew(make_row:
     assert one.on.best == pytest.approx(0.5 + (13 - 11) / 24 / 2, abs=0.03)
     assert one.halves.why_same and not names.halves.why_same
     shown = table([names, one])
-    assert "Fitted to and judged on samples of the same clips: answers drawn anew" in shown
+    assert "fitted to and judged on samples of the same clips, as answers are drawn" in shown
 
 
 class NoFiles:

@@ -59,7 +59,7 @@ def test_too_few_groups_are_asked_together_and_it_is_said(make_row: Make) -> Non
     few = [make_row(number=k, group_id=f"r{k % 7}") for k in range(21)]
     found = dealt(few)
     assert len(found.fitted) == len(found.judged) == 21 and found.num_judged == 7
-    assert found.why_same == f"clips of 7 groups, {LEAST_GROUPS} are needed to judge on others"
+    assert found.why_same == f"of 7 groups, where {LEAST_GROUPS} are needed to judge on others"
     # one recording of an hour beside nine of seconds: judged are the others …
     long = [make_row(number=0, num_frames=90_000), *(make_row(number=k) for k in range(1, 10))]
     found = dealt(long)
@@ -68,7 +68,7 @@ def test_too_few_groups_are_asked_together_and_it_is_said(make_row: Make) -> Non
     size = {"num_frames": 90_000, "height_px": 120}
     longs = [make_row(number=k, **size) for k in range(4)]
     found = dealt([*longs, *(make_row(number=k) for k in range(4, 12))])
-    assert found.why_same == "a few of the 12 groups outweigh all others"
+    assert found.why_same == "as a few of the 12 groups outweigh all others"
     assert len(found.judged) == len(found.fitted) == 12
     with pytest.raises(InputError):
         dealt([make_row(number=k, num_frames=0) for k in range(10)])
