@@ -148,6 +148,7 @@ SHORTCUTS = (
         leak="Were mismatched sound from elsewhere in its file, fades and jingles would tell.",
         guard="How late in its file the sound is has one distribution in both kinds of pairs.",
         probe=probe_place,
+        one_clip=True,
         off={"balanced_places": False},
     ),
     Shortcut(

@@ -29,8 +29,12 @@ def probe_bits(plan: Plan, example: Example) -> NDArray[np.float64]:
 
 
 def probe_places(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """How far apart the frames are in their files, and how they lie between key frames."""
-    first, second = _two(plan, "places")
+    """How far apart the frames are in their files, and how they lie between key frames.
+
+    Places are rounded to a fiftieth of the file: quotients of frame numbers would tell how many
+    frames it has.
+    """
+    first, second = np.round(50 * np.array(_two(plan, "places"))) / 50
     phase, other_phase = (2 * math.pi * part for part in _two(plan, "gop_phases"))
     turns = [turn(other_phase - phase) for turn in (math.sin, math.cos)]
     return np.array([second - first, abs(second - first), second, math.sin(other_phase), *turns])

@@ -87,17 +87,12 @@ def probe_padding(plan: Plan, example: Example) -> NDArray[np.float64]:
         row, column = divmod(_number(plan, "node"), grid)
         shown, at = example.arrays["frames"][0], ((row + 0.5) / grid, (column + 0.5) / grid)
     light = shown.mean(axis=0) + 1.0
-    width = 2 * (light.shape[0] // 2) + 1
-    lines = [light.mean(axis=1), light.mean(axis=0)]
-    return np.array(
-        [
-            cv2.blur(line[None], (width, 1), borderType=cv2.BORDER_CONSTANT)[0][
-                int(at_ * len(line))
-            ]
-            / line.mean()
-            for line, at_ in zip(lines, at, strict=True)
-        ]
-    )
+    found = []
+    for line, place in zip((light.mean(axis=1), light.mean(axis=0)), at, strict=True):
+        width = 2 * (len(line) // 2) + 1
+        seen = cv2.blur(line[None], (width, 1), borderType=cv2.BORDER_CONSTANT)[0]
+        found.append(float(seen[int(place * len(line))]) / float(line.mean()))
+    return np.round(np.array(found), 6)
 
 
 def probe_bars(plan: Plan, example: Example) -> NDArray[np.float64]:

@@ -49,9 +49,12 @@ def gop_phases(plan: Plan, example: Example) -> NDArray[np.float64]:
 
 
 def place_in_file(plan: Plan, example: Example) -> NDArray[np.float64]:
-    """Mean time of what is shown, and how long it lasts, seconds: nothing of its order."""
+    """Mean time of what is shown, and how long it lasts, seconds: nothing of its order.
+
+    Rounded: the last digit of a sum tells in which order it was made.
+    """
     times_s = shown_times_s(plan)
-    return np.array([times_s.mean(), np.ptp(times_s)])
+    return np.round(np.array([times_s.mean(), np.ptp(times_s)]), 6)
 
 
 def differences(plan: Plan, example: Example) -> NDArray[np.float64]:
