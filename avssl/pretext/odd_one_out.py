@@ -33,16 +33,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avssl.catalog import Catalog
+from avssl.catalog import Catalog, ClipRow
 from avssl.errors import InputError
 from avssl.model.heads import FUSIONS, build_fusion, encode_each
 from avssl.pretext import sequence_guards
 from avssl.records import Clip, Example, Plan, Shortcut
+from avssl.sample.clock import picture_numbers
+from avssl.sample.sequences import Runs
 from avssl.task import Batch, Outputs, Recipe
 from avssl.transform.drawing_strips import PLAIN, RIGHT, WRONG, draw_sheet, draw_strip
 from avssl.transform.sequences import SequenceKnobs
 
 COMPARISONS = ("score", "joined")
+_LOOKED_AT = 256
+"""Runs that are tried where sequences share no picture."""
 
 
 @functools.cache
@@ -85,6 +89,8 @@ class OddOneOut(SequenceKnobs):
     """Pictures of a sequence."""
     reverse: bool = True
     """Each sequence is shown in reverse with p = ½."""
+    disjoint: bool = False
+    """No picture is in two sequences, where a clip has so many that are apart."""
     as_clip: bool = False
     """The pictures of a sequence go through the encoder together, as one clip (3-D encoders)."""
     fusion: str = "relative"
@@ -116,9 +122,10 @@ class OddOneOut(SequenceKnobs):
         """Plans one question of row `index`: the runs first, then which one is odd, and how."""
         row = catalog.row(index)
         runs = self.runs(row)
-        numbers = rng.choice(
-            len(runs.first), self.num_sequences, replace=False, p=runs.shares(self.motion_power)
-        )
+        num = self.num_sequences if not self.disjoint else min(len(runs.first), _LOOKED_AT)
+        numbers = rng.choice(len(runs.first), num, replace=False, p=runs.shares(self.motion_power))
+        if self.disjoint:
+            numbers = self._apart(row, runs, numbers)
         label = int(rng.integers(self.num_sequences))
         orders = odd_orders(self.num_frames) if self.num_frames <= 7 else None
         order = self._long_order(rng) if orders is None else orders[int(rng.integers(len(orders)))]
@@ -132,6 +139,17 @@ class OddOneOut(SequenceKnobs):
         said = self.said(label, self.num_sequences, rng)
         target = {"label": said, "as_clip": int(self.as_clip)}
         return self.plan(row, index, np.concatenate(shown), target)
+
+    def _apart(self, row: ClipRow, runs: Runs, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Gives the first runs of a random order that share no picture; then any, if too few."""
+        picture, seen, kept = picture_numbers(row), set(), []
+        for number in numbers:
+            shown = set(picture[runs.frames(int(number)).ravel()].tolist())
+            if not shown & seen and len(kept) < self.num_sequences:
+                seen |= shown
+                kept.append(number)
+        rest = [number for number in numbers if number not in kept]
+        return np.array([*kept, *rest][: self.num_sequences])
 
     def _long_order(self, rng: np.random.Generator) -> tuple[int, ...]:
         """Draws from the wrong orders of so many pictures that they are not listed."""

@@ -148,6 +148,15 @@ ARROW = (
 ODD = (
     _gop_phase("Sharpness changes in step from key frame to key frame, but not in the odd order."),
     _repeated("Sequences that stand still, or repeat a frame, cannot be the odd one."),
+    Shortcut(
+        name="shared pictures",
+        kind="content",
+        leak="A picture that is in two sequences gives away the order of both: one does not fit.",
+        guard="None by default; with `disjoint` sequences have no picture in common.",
+        probe=probes.odd_shared,
+        off={"disjoint": False},
+        closes={"disjoint": True},
+    ),
     _cut(
         "Where a cut is crossed and crossed back, the order is wrong: nothing has to move.",
         probes.odd_differences,

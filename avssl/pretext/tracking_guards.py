@@ -92,7 +92,7 @@ def probe_padding(plan: Plan, example: Example) -> NDArray[np.float64]:
         width = 2 * (len(line) // 2) + 1
         seen = cv2.blur(line[None], (width, 1), borderType=cv2.BORDER_CONSTANT)[0]
         found.append(float(seen[int(place * len(line))]) / float(line.mean()))
-    return np.round(np.array(found), 6)
+    return np.array(found, dtype=np.float64).round(6)
 
 
 def probe_bars(plan: Plan, example: Example) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ questions of several sequences, [Q, K, 3, S, S], and give each sequence's number
 mean.
 """
 
+import itertools
 import math
 
 import cv2
@@ -54,7 +55,8 @@ def place_in_file(plan: Plan, example: Example) -> NDArray[np.float64]:
     Rounded: the last digit of a sum tells in which order it was made.
     """
     times_s = shown_times_s(plan)
-    return np.round(np.array([times_s.mean(), np.ptp(times_s)]), 6)
+    found: NDArray[np.float64] = np.array([times_s.mean(), np.ptp(times_s)], dtype=np.float64)
+    return found.round(6)
 
 
 def differences(plan: Plan, example: Example) -> NDArray[np.float64]:
@@ -103,6 +105,15 @@ def odd_differences(plan: Plan, example: Example) -> NDArray[np.float64]:
         ends = pairs[len(sequence) - 2]  # (0, 1), (0, 2), … (0, K - 1), (1, 2) …
         found.append(float(ends) / max(float(pairs.mean()), 1e-9))
     return _against_mean(np.array(found))
+
+
+def odd_shared(plan: Plan, example: Example) -> NDArray[np.float64]:
+    """For every two places of two sequences: 1 if the same picture is at both."""
+    shown = stills(plan, example)
+    num = len(shown) // len(example.arrays["frames"])
+    pairs = itertools.combinations(range(len(shown)), 2)
+    apart = np.array([one // num != other // num for one, other in pairs])
+    return same_pictures(plan, example)[apart]
 
 
 def odd_brightness(plan: Plan, example: Example) -> NDArray[np.float64]:

@@ -73,6 +73,27 @@ def test_all_odd_orders_are_equally_frequent(
     assert stats.chisquare(list(seen.values())).pvalue > 0.01
 
 
+def test_sequences_share_no_picture_where_that_is_asked_for(
+    rough_catalog: Catalog, make_row: Callable[..., ClipRow], shown_frames: Shown,
+    make_plans: MakePlans,
+) -> None:  # fmt: skip
+    """A clip that is too short for three apart has what it has."""
+    task = dataclasses.replace(TASK, disjoint=True)
+
+    def pictures_of(task: OddOneOut, catalog: Catalog) -> list[list[int]]:
+        found = []
+        for plan in make_plans(task, catalog, 400):
+            numbers = picture_numbers(catalog.row(plan.spans[0].row))
+            found.append(numbers[shown_frames(catalog, plan)].tolist())
+        return found
+
+    assert all(len(set(one)) == 9 for one in pictures_of(task, rough_catalog))
+    assert any(len(set(one)) < 9 for one in pictures_of(TASK, rough_catalog))
+    short = Catalog.from_rows([make_row(num_frames=20)])  # runs of 17 frames: 4 of them
+    for one in pictures_of(task, short):
+        assert len({tuple(sorted(part)) for part in np.reshape(one, (3, 3)).tolist()}) == 3
+
+
 def test_gop_phases_give_the_odd_one_away_unless_matched(
     catalog: Catalog, make_plans: MakePlans, told_by: Callable[..., float]
 ) -> None:
