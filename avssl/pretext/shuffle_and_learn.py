@@ -39,7 +39,7 @@ from avssl.errors import InputError
 from avssl.model.heads import FUSIONS, build_fusion
 from avssl.pretext.shuffle_and_learn_guards import SHORTCUTS
 from avssl.records import Clip, Example, FrameSpan, Plan, Shortcut
-from avssl.sample.clock import key_frame_phases, screen_times, uneven_remark
+from avssl.sample.clock import key_frame_phases, leave_out, screen_times, uneven_remark
 from avssl.sample.windows import Windows, draw_alike, draw_at_one_phase, find_windows
 from avssl.task import Batch, Outputs, two_class_scores
 from avssl.transform import frames as pictures
@@ -177,14 +177,23 @@ class ShuffleAndLearn:
 
     def items(self, catalog: Catalog) -> NDArray[np.int64]:
         """Gives the rows that have a window; one stands in it once for every τ_max of places."""
-        span = self._taus()[0]
-        rows = []
+        return np.array(leave_out(*self._rows(catalog)), dtype=np.int64)
+
+    def remark(self, catalog: Catalog) -> str:
+        """Gives what a report must say of these clips' key frames; "" where they are as meant."""
+        return uneven_remark(*self._rows(catalog))
+
+    def _rows(self, catalog: Catalog) -> tuple[list[int], set[int]]:
+        """Gives the rows for `items`, and those whose key frames allow no single phase."""
+        span, rows, uneven = self._taus()[0], [], set()
         for index in range(len(catalog)):
             row = catalog.row(index)
-            num_windows = len(_windows(self, row, span).b) if row.num_frames > 4 else 0
-            if num_windows:
+            windows = _windows(self, row, span) if row.num_frames > 4 else None
+            if windows is not None and len(windows.b):
                 per_frame = 1.0 if self.tau_max_frames else row.duration_s / row.num_frames
-                rows += [index] * max(1, round(num_windows * per_frame / span))
+                rows += [index] * max(1, round(len(windows.b) * per_frame / span))
+                if self.match_gop_phase and not windows.one_phase(row):
+                    uneven.add(index)
         if not rows:
             tau_max, tau_min = self._taus()
             unit = "s" if self.tau_max_frames is None else "frames"
@@ -192,7 +201,7 @@ class ShuffleAndLearn:
                 f"shuffle-and-learn: none of {len(catalog)} clips has a shot of "
                 f"{tau_max + 2 * tau_min:g} {unit} in motion; use smaller tau_max and tau_min"
             )
-        return np.array(rows, dtype=np.int64)
+        return rows, uneven
 
     def sample(self, catalog: Catalog, index: int, rng: np.random.Generator) -> Plan:
         """Plans one triplet of row `index`.
@@ -208,16 +217,12 @@ class ShuffleAndLearn:
             windows = _windows(self, row, tau_max)
         if not len(windows.b):
             raise InputError(f"{row.clip_id}: no window for shuffle-and-learn; see `items`")
-        motion = windows.motion if windows.motion.any() else np.ones(len(windows.b))
-        total = np.cumsum(motion**self.motion_power)
-        k = min(int(np.searchsorted(total, draw[1] * total[-1], side="right")), len(total) - 1)
+        matched = self.match_gop_phase
+        k = windows.draw(row, power=self.motion_power, value=draw[1], one_phase=matched)
         b, d = int(windows.b[k]), int(windows.d[k])
         ranges, own = windows.ranges(k), draw[2:6]
-        a, c, e = (
-            draw_at_one_phase(row, ranges, draw=own)
-            if self.match_gop_phase
-            else draw_alike(ranges, period=1, origin=0, draw=own)
-        )
+        free = draw_alike(ranges, period=1, origin=0, draw=own)
+        a, c, e = draw_at_one_phase(row, ranges, draw=own) if matched else free
         order = 0 if draw[6] < self.positive_share else 1 + int(draw[7] < 0.5)
         middle = (c, a, e)[order]
         triplet = [b, middle, d] if self.shared_ends or order == 0 else [b, d, c]
@@ -241,12 +246,6 @@ class ShuffleAndLearn:
                 ),
             },
         )
-
-    def remark(self, catalog: Catalog) -> str:
-        """Gives what a report must say of these clips' key frames; "" where they are as meant."""
-        rows = [catalog.row(int(index)) for index in np.unique(self.items(catalog))]
-        found = [_windows(self, row, self._taus()[0]).one_phase(row) for row in rows]
-        return uneven_remark(found.count(False), len(rows)) if self.match_gop_phase else ""
 
     def _times_s(self, row: ClipRow, frames: Sequence[int]) -> tuple[float, ...]:
         """Gives the times to ask for: the triplet's, as clips where wanted, then the others'."""

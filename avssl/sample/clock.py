@@ -4,6 +4,7 @@ Everything here reads one `ClipRow` and gives arrays over its frames; no pixel i
 """
 
 import functools
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,14 +125,33 @@ def key_frame_phases(row: ClipRow) -> NDArray[np.float64]:
     return after / (key_frame_period(row) or after + _HALF_WAY)
 
 
-def uneven_remark(num_uneven: int, num_clips: int) -> str:
-    """Gives what a report must say of clips whose pictures cannot be shown at one phase; or ""."""
-    if not num_uneven:
+def leave_out(rows: Sequence[int], uneven: Collection[int]) -> list[int]:
+    """Gives the rows without those whose pictures cannot be shown at one phase.
+
+    Where these are more than half of all clips, all stay: `uneven_remark` and the audit say what
+    that means.
+
+    Args:
+        rows: of the catalogue, each as often as it is drawn.
+        uneven: those of them whose key frames do not allow it.
+    """
+    if 2 * len(uneven) > len(set(rows)):
+        return list(rows)
+    return [row for row in rows if row not in uneven]
+
+
+def uneven_remark(rows: Sequence[int], uneven: Collection[int]) -> str:
+    """Gives what a report must say of clips such as `leave_out` leaves out; "" if there is none."""
+    num, total = len(uneven), len(set(rows))
+    if not num:
         return ""
-    return (
-        f"key frames of {num_uneven} of {num_clips} clips lie so that pictures cannot be shown at "
-        "one place between them: compression may tell their order; prepare with --gop 1"
+    what = (
+        f"key frames of {num} of {total} clips lie so that pictures cannot be shown at one place "
+        "between them: "
     )
+    if 2 * num > total:
+        return what + "compression may tell their order; prepare with --gop 1"
+    return what + "these clips are left out; prepare with --gop 1 to use them"
 
 
 def screen_times(row: ClipRow) -> NDArray[np.float64]:

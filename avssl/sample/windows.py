@@ -25,6 +25,7 @@ from avssl.sample.clock import (
 # Times are sums of steps: equal ones may differ in their last digits.
 _TINY = 1e-6
 _LOOKED_AT = 64
+_GOLDEN = 0.5 * (5**0.5 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +56,33 @@ class Windows:
         return [(int(first[k]), int(last[k])) for first, last in bounds]
 
     def one_phase(self, row: ClipRow) -> bool:
-        """Whether a, c and e can be equally long after their key frames: in `_LOOKED_AT` windows,
-        evenly spread.
+        """Whether uneven key frames let a, c and e be equally long after them, in some window.
+
+        Some are looked at, all over the clip. Where key frames are even, True.
         """
         looked_at = np.unique(np.linspace(0, len(self.b) - 1, _LOOKED_AT).astype(int))
-        after = frames_after_key(row)
-        return not len(self.b) or all(len(_shared(after, self.ranges(k))) for k in looked_at)
+        return key_frame_period(row) > 0 or any(self._alike(row, int(k)) for k in looked_at)
+
+    def draw(self, row: ClipRow, *, power: float, value: float, one_phase: bool) -> int:
+        """Gives the number of the window that `value`, from [0, 1), picks by motion to a power.
+
+        Of uneven key frames the next that allows one phase, of a few tried all over the clip.
+        """
+        motion = self.motion if self.motion.any() else np.ones(len(self.b))
+        total = np.cumsum(motion**power)
+
+        def pick(value: float) -> int:
+            return min(int(np.searchsorted(total, value * total[-1], side="right")), len(total) - 1)
+
+        if one_phase and key_frame_period(row) == 0:
+            for turn in range(_LOOKED_AT):
+                k = pick((value + turn * _GOLDEN) % 1.0)
+                if self._alike(row, k):
+                    return k
+        return pick(value)
+
+    def _alike(self, row: ClipRow, k: int) -> bool:
+        return len(_shared(frames_after_key(row), self.ranges(k))) > 0
 
 
 def _first_at(line: NDArray, value: NDArray) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from avssl.catalog import Catalog, ClipRow
 from avssl.errors import InputError
 from avssl.records import Clip, FrameSpan, Plan
-from avssl.sample.clock import key_frame_phases, screen_times, uneven_remark
+from avssl.sample.clock import key_frame_phases, leave_out, screen_times, uneven_remark
 from avssl.sample.sequences import Runs, find_runs
 from avssl.transform import frames as pictures
 
@@ -121,13 +121,30 @@ class SequenceKnobs:
         return _runs(self, row)
 
     def items(self, catalog: Catalog) -> NDArray[np.int64]:
-        """Gives the rows that have runs; one stands in it once for every run's length of places."""
+        """Gives the rows that have runs; one stands in it once for every run's length of places.
+
+        Those whose key frames allow no single phase are left out (`avssl.sample.clock.leave_out`).
+
+        Raises:
+            InputError: no row has so many runs.
+        """
+        return np.array(leave_out(*self._rows(catalog)), dtype=np.int64)
+
+    def remark(self, catalog: Catalog) -> str:
+        """Gives what a report must say of these clips' key frames; "" where they are as meant."""
+        return uneven_remark(*self._rows(catalog))
+
+    def _rows(self, catalog: Catalog) -> tuple[list[int], set[int]]:
+        """Gives the rows for `items`, and those whose key frames allow no single phase."""
         rows: list[int] = []
+        uneven: set[int] = set()
         for index in range(len(catalog)):
             row = catalog.row(index)
             found = self.runs(row) if row.num_frames > 1 else None
             if found is not None and len(found.first) >= self.least_runs():
                 rows += [index] * max(1, round(len(found.first) / (int(found.offsets.max()) + 1)))
+                if not found.one_phase:
+                    uneven.add(index)
         if not rows:
             num_clips, clip_frames, clip_step_s = self.run_shape()
             length_s = (num_clips - 1) * self.step_s + (clip_frames - 1) * clip_step_s
@@ -135,12 +152,7 @@ class SequenceKnobs:
                 f"none of {len(catalog)} clips has a shot of {length_s:g} s with a new picture "
                 "at every step; use a smaller step_s, or fewer pictures"
             )
-        return np.array(rows, dtype=np.int64)
-
-    def remark(self, catalog: Catalog) -> str:
-        """Gives what a report must say of these clips' key frames; "" where they are as meant."""
-        found = [self.runs(catalog.row(int(i))).one_phase for i in np.unique(self.items(catalog))]
-        return uneven_remark(found.count(False), len(found))
+        return rows, uneven
 
     def said(self, label: int, num_labels: int, rng: np.random.Generator) -> int:
         """Gives the label that the network is told; with `random_labels` one drawn by itself."""

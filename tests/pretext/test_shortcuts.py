@@ -74,7 +74,7 @@ NOT_SHOWN = {
     ("audio-visual-sync", "small", "format"): "picture and sound are of one file",
     ("audio-visual-sync", "small", "frequent recordings"): "picture and sound are of one file",
     ("colorization", "small", "letterbox"): "colours of these clips differ more than bars change; "
-    "in tests/run/test_audit_planted.py they do not",
+    "in tests/run/test_audit_leaks.py they do not",
 }
 """Those that these clips do not show with the guard off, and why."""
 

@@ -17,10 +17,12 @@ from avssl.sample.clock import (
     key_frame_period,
     key_frame_phases,
     key_frames_of,
+    leave_out,
     motion_path,
     picture_numbers,
     screen_times,
     shot_numbers,
+    uneven_remark,
 )
 
 MakeRow = Callable[..., ClipRow]
@@ -119,6 +121,18 @@ def test_frames_are_counted_from_the_last_key_frame(
         gaps = [b - a for a, b in itertools.pairwise(sorted(keys))]
         gap = commonest_gap(row)
         assert gap == min(gaps, key=lambda one: (-gaps.count(one), one)) if gaps else gap == 1
+
+
+def test_clips_that_allow_no_single_phase_are_left_out_where_they_are_few() -> None:
+    rows = [0, 0, 1, 2, 2, 2, 3]
+    assert leave_out(rows, set()) == rows and uneven_remark(rows, set()) == ""
+    assert leave_out(rows, {2, 3}) == [0, 0, 1]
+    assert uneven_remark(rows, {2, 3}) == (
+        "key frames of 2 of 4 clips lie so that pictures cannot be shown at one place between "
+        "them: these clips are left out; prepare with --gop 1 to use them"
+    )
+    assert leave_out(rows, {0, 2, 3}) == rows
+    assert "compression may tell their order" in uneven_remark(rows, {0, 2, 3})
 
 
 def test_key_frames_of_a_file_in_place_stand_in_its_index(

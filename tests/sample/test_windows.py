@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avssl.catalog import ClipRow
-from avssl.sample.clock import motion_path, picture_numbers, shot_numbers
+from avssl.sample.clock import frames_after_key, motion_path, picture_numbers, shot_numbers
 from avssl.sample.windows import draw_alike, draw_at_one_phase, find_windows
 
 MakeRow = Callable[..., ClipRow]
@@ -187,17 +187,48 @@ def test_frames_are_drawn_equally_long_after_key_frames_that_come_as_they_like(
         assert len({after[frame] for frame in found}) == 1
 
 
+RULE: dict[str, Any] = {
+    "span": 1.0, "least_outside": 0.3, "most_outside": 0.6, "middle_margin": 0.125,
+    "least_motion": 0.0, "edge_s": 0.0, "in_frames": False, "within_shot": True,
+    "distinct_pictures": True,
+}  # fmt: skip
+
+
 def test_windows_know_whether_their_middles_can_be_alike(make_row: MakeRow) -> None:
-    how: dict[str, Any] = {
-        "span": 1.0, "least_outside": 0.3, "most_outside": 0.6, "middle_margin": 0.125,
-        "least_motion": 0.0, "edge_s": 0.0, "in_frames": False, "within_shot": True,
-        "distinct_pictures": True,
-    }  # fmt: skip
-    # a and e have 10 frames each: every 8 they meet each place, every 40 they do not
-    for keys, alike in ((np.arange(0, 120, 8), True), (np.arange(0, 120, 40), False),
-                        (np.array([0]), False), (np.arange(120), True)):  # fmt: skip
-        row = make_row(key_frames=keys)
-        assert find_windows(row, **how).one_phase(row) == alike
+    """a and e have 10 frames each: of gaps of 7 to 9 they meet, of one key frame they do not."""
+    for keys, alike in (
+        (np.cumsum([0, *[7, 8, 9] * 5]), True), (np.array([0]), False),
+        (np.array([0, 50]), False), (np.arange(0, 120, 40), True), (np.arange(120), True),
+    ):  # fmt: skip
+        row = make_row(key_frames=keys[keys < 120])
+        assert find_windows(row, **RULE).one_phase(row) == alike
+
+
+def test_windows_are_drawn_by_motion_and_of_uneven_key_frames_those_that_can_be_alike(
+    make_row: MakeRow,
+) -> None:
+    values = (np.arange(2000) + 0.5) / 2000
+    even = make_row()
+    windows = find_windows(even, **RULE)
+    for power in (0.0, 1.0, 2.0):
+        numbers = [windows.draw(even, power=power, value=v, one_phase=True) for v in values]
+        share = windows.motion**power / (windows.motion**power).sum()
+        assert np.bincount(numbers, minlength=len(share)) / 2000 == pytest.approx(share, abs=1e-3)
+    # the first second has key frames every 8 frames; after that there is none
+    uneven = make_row(num_frames=240, key_frames=np.arange(0, 80, 8))
+    windows = find_windows(uneven, **RULE)
+    after = frames_after_key(uneven)
+
+    def alike(k: int) -> bool:
+        parts = [set(after[first : last + 1].tolist()) for first, last in windows.ranges(k)]
+        return bool(set.intersection(*parts))
+
+    how: dict[str, Any] = {"power": 1.0}
+    free = [windows.draw(uneven, **how, value=v, one_phase=False) for v in values]
+    bound = [windows.draw(uneven, **how, value=v, one_phase=True) for v in values]
+    assert not all(map(alike, free)) and all(map(alike, bound))
+    same = [one == other for one, other in zip(free, bound, strict=True)]
+    assert same == [alike(k) for k in free]  # what can be alike is left as it was drawn
 
 
 def test_every_frame_can_be_drawn() -> None:
