@@ -52,7 +52,8 @@ def _gop_phase(leak: str) -> Shortcut:
         name="GOP phase",
         kind="bookkeeping",
         leak=leak,
-        guard="All are equally long after their key frames, in clips whose key frames allow it.",
+        guard="All are equally long after their key frames, in clips whose key frames allow it; in "
+        "sets prepared with --gop 1 all do.",
         probe=probes.gop_phases,
         off={"match_gop_phase": False},
     )
