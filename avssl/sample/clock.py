@@ -59,7 +59,7 @@ def motion_path(row: ClipRow) -> NDArray[np.float64]:
     return np.interp(row.frame_times_s, edges_s, moved)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=4096)  # to read an index of an hour takes a while
 def key_frames_of(row: ClipRow) -> NDArray[np.int64]:
     """Gives the frames from which decoding can start, int64 [k], rising; none where nobody knows.
 
@@ -72,7 +72,7 @@ def key_frames_of(row: ClipRow) -> NDArray[np.int64]:
     return VideoIndex.from_bytes(row.video_index).key_frames
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=4096)
 def key_frame_period(row: ClipRow) -> int:
     """Gives the number of frames from key frame to key frame; 1 if all are, 0 if irregular.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from avssl.catalog import Catalog, ClipRow
 from avssl.errors import InputError
 from avssl.records import Clip, Example, FrameSpan, Plan, SoundSpan
-from avssl.sample.clock import key_frame_phases, screen_times
+from avssl.sample.clock import screen_times
 from avssl.sample.pairs import apart, spots
 from avssl.transform import frames as pictures
 from avssl.transform import sound as sounds
@@ -178,7 +178,6 @@ class AudioVisualPairs:
                 "borders_px": tuple(row.borders_px),
                 "frame_phase": (start_s + self.sound_s / 2 - source.start_s) / step_s(source) % 1,
                 "packet_phase": packet_phase(source, start_s),
-                "gop_phase": float(key_frame_phases(row)[frame]),
                 "picture_place": (row.frame_times_s[frame] - row.start_s) / row.duration_s,
                 "sound_place": (start_s + self.sound_s / 2 - source.start_s) / source.duration_s,
             },
