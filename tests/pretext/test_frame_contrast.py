@@ -18,6 +18,7 @@ from avssl.model.contrast import Standardised, info_nce
 from avssl.pretext.frame_contrast import FrameContrast
 from avssl.records import Plan
 from avssl.sample import sample_rng
+from avssl.transform.pair_rows import bits_class
 
 MakeRow = Callable[..., ClipRow]
 
@@ -114,6 +115,32 @@ def test_held_out_pairs_are_an_even_mix_of_the_same_places(held_out: Catalog) ->
     places = np.array([plan.target["places"] for plan in loose])
     far = np.abs(places[:, 1] - places[:, 0])
     assert far[label == 0].mean() > 1.5 * far[label == 1].mean()  # the leak that it guards
+
+
+def test_bits_a_pixel_are_those_of_packets_or_of_the_file(make_row: MakeRow) -> None:
+    """60 frames of 128 x 96 px: 737280 pixels; 92160 bytes are one bit on each."""
+    size = {"num_frames": 60, "width_px": 128, "height_px": 96}
+    assert bits_class(make_row(**size, video_num_bytes=92_160)) == 0
+    assert bits_class(make_row(**size, video_num_bytes=92_159)) == -1
+    assert bits_class(make_row(**size, video_num_bytes=400_000)) == 2
+    listed = np.full(60, 92_160 // 60)
+    assert bits_class(make_row(**size, video_num_bytes=10**6, packet_num_bytes=listed)) == 0
+
+
+def test_files_of_as_many_bits_and_edges_that_stay_out(make_row: MakeRow) -> None:
+    rows = [
+        make_row(number=k, num_frames=60, split="validation", video_num_bytes=20_000 * 4 ** (k % 2))
+        for k in range(8)
+    ]
+    catalog, task = Catalog.from_rows(rows), FrameContrast()
+    for matched, expected in ((False, {False, True}), (True, {True})):
+        made = plans(dataclasses.replace(task, match_bits=matched), catalog, 300)
+        bits = [plan.target["bits"] for plan in made if plan.target["label"] == 0]
+        assert {one == other for one, other in bits} == expected  # type: ignore[misc]
+    barred = Catalog.from_rows([dataclasses.replace(row, borders_px=(0, 30, 0, 0)) for row in rows])
+    for margin, expected in ((0.0, (0, 30, 0, 0)), (0.25, (24, 30, 24, 24))):
+        (plan,) = plans(dataclasses.replace(task, margin=margin), barred, 1)
+        assert plan.target["borders_px"] == plan.target["other_borders_px"] == expected
 
 
 def test_other_videos_are_of_the_same_format_where_there_are_two(make_row: MakeRow) -> None:

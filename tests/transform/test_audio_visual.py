@@ -50,6 +50,42 @@ def catalog(make_row: MakeRow) -> Catalog:
     )
 
 
+def test_sound_of_another_file_can_be_as_late_as_the_picture(catalog: Catalog) -> None:
+    """To one spot in both files, where that is asked for; else anywhere."""
+
+    def off(task: AudioVisualPairs) -> np.ndarray:
+        """How far the sound's place among its file's spots is from the picture's."""
+        found = []
+        for plan in plans(task, catalog, 500):
+            if plan.target["kind"] != OTHER_GROUP:
+                continue
+            shares = []
+            for index, time_s in (
+                (plan.spans[0].row, plan.spans[0].times_s[0]),  # type: ignore
+                (sound_of(plan).row, sound_of(plan).start_s + PAIRS.sound_s / 2),
+            ):
+                row = catalog.row(index)
+                own = PAIRS.row_spots(row)
+                frame = np.searchsorted(row.frame_times_s, time_s + 1e-6, side="right") - 1
+                shares.append((np.searchsorted(own, frame) + 0.5) / len(own))
+            found.append(shares[0] - shares[1])
+        return np.abs(found)  # fmt: skip
+
+    assert off(PAIRS).mean() > 0.2
+    least = min(len(PAIRS.row_spots(catalog.row(k))) for k in range(len(catalog)))
+    assert off(dataclasses.replace(PAIRS, match_place=True)).max() <= 1 / least
+
+
+def test_mismatched_sound_is_from_the_beginning_only_to_show_the_leak(catalog: Catalog) -> None:
+    """Clips of 3.3 to 8 s: half a second, and a quarter of the spots after it."""
+    early = dataclasses.replace(PAIRS, balanced_places=False)
+    latest = []
+    for task in (PAIRS, early):
+        made = plans(task, catalog, 500)
+        latest.append(max(p.target["sound_place"] for p in made if p.target["kind"] == OTHER_GROUP))  # type: ignore[type-var]
+    assert latest[0] > 0.8 and latest[1] < (0.5 + 0.25 * (3.3 - 1)) / 3.3 + 0.02
+
+
 def test_pairs_are_what_their_label_says(catalog: Catalog) -> None:
     kinds = []
     for plan in plans(dataclasses.replace(PAIRS, same_file_share=0.4), catalog, 600):
