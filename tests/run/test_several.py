@@ -71,9 +71,6 @@ def _train_until(config: TrainConfig, last: int) -> None:
         train(config, quiet=True)
 
 
-# --- reproducible like a single task ------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "balance", [{}, {"task.balance": "loss-scale"}, PROGRESS], ids=["uniform", "scale", "progress"]
 )
@@ -126,9 +123,6 @@ def test_a_task_of_several_is_evaluated_on_the_samples_that_it_has_alone(
         )  # fmt: skip
         found.append(batches[key])
     assert torch.equal(found[0]["toy/frames"], found[1]["frames"])
-
-
-# --- what is another's stays untouched ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("optim", ["sgd", "adamw"])
@@ -214,9 +208,6 @@ def test_the_named_tasks_statistics_go_on_and_change_no_weight(make_several) -> 
     assert counts[0] + counts[1] == counts[2] == 5
 
 
-# --- the policies in the loop -------------------------------------------------------------------
-
-
 def test_a_loss_is_divided_by_what_it_was_before_the_first_step(make_several) -> None:
     changes = {
         "task.balance": "loss-scale", "task.toy_rows.size": 50.0, "steps": 1, "log_every": 1,
@@ -276,9 +267,6 @@ def test_a_weight_scales_the_loss_of_its_task_alone(make_several) -> None:
             torch.testing.assert_close(
                 found[f"model/{name}"], weight.detach(), rtol=1e-4, atol=1e-6
             )
-
-
-# --- scores, heads, compiled steps --------------------------------------------------------------
 
 
 def test_every_task_is_scored_and_a_kept_head_scores_the_same(
