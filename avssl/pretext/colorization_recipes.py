@@ -28,7 +28,9 @@ RECIPES = {
     "diverse": Recipe(
         task=Colorization(mode="latent"),
         settings=_SMALL,
-        about="Several colourings of one picture from a latent code. Tried on drawn squares only.",
+        about="Several colourings of one picture from a latent code. On held-out clips of the "
+        "synthetic world (three seeds): they differ by 0.43 to 0.48 of the colours' deviation, and "
+        "explain 0.56 with the code that fits; their mean explains 0.00 to 0.04.",
     ),
     "paper": Recipe(
         task=Colorization(
