@@ -117,7 +117,7 @@ class FrameFillIn(SequenceKnobs):
             ends.reverse()
         shown = frames[[*ends, *(2 * shuffled + 1)]]
         said = self.said(label, self.num_candidates, rng)
-        return self.plan(row, index, shown, {"label": said, "asked": asked})
+        return self.plan(row, index, shown, {"label": said, "between": asked})
 
     def transform(self, clips: Sequence[Clip], plan: Plan, rng: np.random.Generator) -> Example:
         """Cuts, scales and colours ends and candidates: frames and label (see the top)."""
