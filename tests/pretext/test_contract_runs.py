@@ -44,8 +44,13 @@ def asked_of(request: pytest.FixtureRequest, test: str, parameter: str) -> list[
 
     What costs a start of processes is done once for all of them.
     """
-    items = [item for item in request.session.items if getattr(item, "originalname", "") == test]
-    return [item.callspec.params[parameter] for item in items]  # type: ignore[attr-defined]
+    items = [
+        item
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and (item.originalname, item.module) == (test, request.module)
+    ]
+    return [item.callspec.params[parameter] for item in items]
 
 
 def small_config(name: str, data: str, out: Path, **changes: Any) -> TrainConfig:
