@@ -15,8 +15,8 @@ Pixels alone tell much of it: on clips of the synthetic world (160 training tupl
 single pictures) the two that differ most are the ends in 0.98 of tuples at steps of 0.12 s, 0.82 at
 0.24 s, 0.56 at 0.5 s. That is the order up to reversal; its direction has to be seen.
 
-What came of it: on held-out clips of the world 0.40 are right (three seeds), and on the same samples
-the network knows less than pixel differences (AUC 0.857 and 0.879).
+What came of it: on held-out clips of the world 0.40 are right (three seeds), and on the same
+samples the network knows less than pixel differences (AUC 0.857 and 0.879).
 
 Shapes: B tuples of n clips of T frames, S x S px. Batch: frames uint8 [B, n, 3, S, S] or, with
 T > 1, [B, n, 3, T, S, S]; label int64 [B].

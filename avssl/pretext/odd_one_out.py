@@ -18,10 +18,10 @@ three pictures) the sequence whose ends differ least, in proportion, is the odd 
 questions at steps of 0.08 s, 0.97 at 0.16 s, 0.84 at 0.28 s. Where things swing and turn back, long
 steps have no order to be seen; short ones make it a matter of pixels.
 
-What came of it: on held-out clips of the world 0.89 are right (three seeds), and on the same samples
-the network does not beat a few numbers about pixel differences (AUC 0.989 and 0.995). With the
-guards that take those away (`crop_jitter`, `color_per_frame`, `disjoint`) 300 steps learn nothing
-(0.33); for joints the encoder is then worth as much as before (docs/pose_study.md).
+What came of it: on held-out clips of the world 0.89 are right (three seeds), and on the same
+samples the network does not beat a few numbers about pixel differences (AUC 0.989 and 0.995). With
+the guards that take those away (`crop_jitter`, `color_per_frame`, `disjoint`) 300 steps learn
+nothing (0.33); for joints the encoder is then worth as much as before (docs/pose_study.md).
 
 Shapes: B questions of N sequences of K pictures, S x S px. Batch: frames uint8 [B, N, K, 3, S, S],
 or [B, N, 3, K, S, S] with `as_clip`, label int64 [B].
